@@ -1,0 +1,109 @@
+# Everything a developer runs. Needs make and Python 3.11, 3.12 or 3.13 with venv; the rest is installed into .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+LOCKED := $(VENV)/.locked
+READY := $(VENV)/.ready
+SECONDS_OF_DEMO ?= 60
+PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
+PYTEST := $(PY) -m pytest --durations=15
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
+
+# The first of these that runs, is a version we support, and can make a virtual environment. A name on the PATH alone proves nothing: version
+# switchers leave names behind that only print an error, and some distributions ship Python without ensurepip.
+PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3 python
+WORKS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+
+.PHONY: help demo test test-unit test-property test-contract test-broker check docs check-docs format coverage bench faults mutants \
+	build lock clean install
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(READY) ## Watch a real Kafka, a worker and simulated traffic for a minute (SECONDS_OF_DEMO=60)
+	@$(BIN)/leadscore demo --seconds $(SECONDS_OF_DEMO)
+
+test: test-unit test-property test-contract test-broker ## Run every tier of tests that a change must pass
+
+test-unit: $(READY) ## Unit tests and the examples in docstrings: memory only
+	@echo "== unit"
+	@$(PYTEST) --timeout=30 worker tests/unit
+
+test-property: $(READY) ## The laws of scoring over generated cases
+	@echo "== property"
+	@$(PYTEST) tests/property
+
+test-contract: $(READY) ## Schemas against structs, every store against one suite
+	@echo "== contract"
+	@$(PYTEST) tests/contract
+
+test-broker: $(READY) ## Against a real Apache Kafka on loopback, which is fetched and started when none is named
+	@echo "== broker"
+	@$(PYTEST) tests/broker
+
+check: $(READY) ## Lint, format, types, layers, lock and generated references
+	@echo "== ruff" && $(BIN)/ruff check .
+	@echo "== format" && $(BIN)/ruff format --check .
+	@echo "== mypy" && $(PY) -m mypy
+	@echo "== layers" && $(BIN)/lint-imports
+	@$(MAKE) check-docs
+
+docs: $(READY) ## Rewrite the generated reference tables
+	@$(PY) -m worker.cli.reference
+
+check-docs: $(READY)
+	@echo "== references" && $(PY) -m worker.cli.reference --check
+
+format: $(READY) ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+coverage: $(READY) ## Measure which branches the tests without a broker take
+	@rm -f .coverage .coverage.*
+	@$(PY) -m coverage run -m pytest worker tests/unit tests/property tests/contract
+	@$(PY) -m coverage combine --quiet && $(PY) -m coverage report
+
+bench: $(READY) ## Measure events a second beside a stock Faust agent in the same run
+	@$(PYTEST) --capture=no --timeout=0 tests/bench
+
+faults: $(READY) ## Kill, freeze and restart parts of a running system and recount (many minutes)
+	@$(PYTEST) --timeout=0 tests/faults
+
+mutants: $(READY) ## Break each rule that the tests must guard and expect them to go red
+	@$(PY) -m tests.mutants
+
+build: $(READY) ## Build the wheel into dist/
+	@rm -rf dist && $(PY) -m hatchling build --target wheel
+
+lock: $(READY) ## Write the locks anew from pyproject.toml (newest versions that fit)
+	@$(PIP) install uv
+	@$(UV_COMPILE) --upgrade pyproject.toml --output-file requirements.txt
+	@$(UV_COMPILE) --upgrade pyproject.toml --extra demo --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	@$(UV_COMPILE) --upgrade --group build --constraints requirements-dev.txt --output-file requirements-build.txt
+	@! grep -nE '://|^ *--(extra-)?index-url|^ *--find-links' requirements*.txt || { echo "a lock must not name an index" >&2; exit 1; }
+
+clean: ## Remove the environment and all that tools have left
+	@rm -rf $(VENV) build dist state .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find worker tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install: $(READY) ## Make .venv, or bring it up to date with the lock
+
+# Made anew when the lock changes. Each file is checked by its hash, and none is built here by tools that the lock does not name.
+$(LOCKED): requirements-dev.txt
+	@found=""; for python in $(PYTHONS); do \
+		if "$$python" -c '$(WORKS)' >/dev/null 2>&1; then found="$$python"; break; fi; done; \
+	if [ -z "$$found" ]; then echo "needs Python 3.11, 3.12 or 3.13 with venv; name one: make PYTHON=/path/to/python" >&2; exit 69; fi; \
+	echo "== environment: $$("$$found" --version) in $(VENV)"; \
+	"$$found" -m venv --clear $(VENV)
+	@$(PIP) install --require-hashes --only-binary :all: --requirement requirements-dev.txt
+	@touch $@
+
+# Commands and entry points; the code itself is read where it lies.
+$(READY): $(LOCKED) pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@

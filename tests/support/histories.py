@@ -1,0 +1,286 @@
+"""
+Generated scoring models and histories of events, as a hurried producer and a curious marketer would make them.
+
+Instants fall on a coarse lattice with a ms more or less, so that limits, half-lives, idle steps and the edge of the
+window are met exactly; ids and once-keys come from small pools, so that they repeat.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+Json = dict[str, Any]
+
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+START = 1_774_648_800_000
+"""2026-03-27T22:00:00Z: two days before the clocks of Berlin go forward."""
+
+TYPES = ("page.viewed", "form.submitted", "email.opened", "email.bounced", "demo.requested", "meter.read")
+FEEDBACK_TYPES = ("sales.accepted", "sales.rejected", "sales.recycled", "sales.won", "sales.lost")
+ONCE_VALUES: tuple[Any, ...] = (
+    1, 1.0, "1", True, None, 0, False, -0.0, "", "A", "a", 2**53, 2**53 + 1, float(2**53), 2**70, 2**70 + 1,
+    0.1, 1e22, 10**22, [1], [1.0], [True], {"a": 1}, {"a": 1, "b": None}, {"b": None, "a": 1.0},
+)  # fmt: skip
+GAPS = (
+    0, 0, 0, 1, 999, SECOND, MINUTE, HOUR - 1, HOUR, HOUR, HOUR + 1, 7 * HOUR, 23 * HOUR, DAY - 1, DAY, DAY, DAY + 1,
+    2 * DAY, 3 * DAY - 1, 3 * DAY, 3 * DAY + 1, 7 * DAY, 10 * DAY, 10 * DAY + 1, 29 * DAY, 30 * DAY - 1, 30 * DAY,
+    30 * DAY + 1, 61 * DAY, 120 * DAY, 365 * DAY,
+)  # fmt: skip
+DELAYS_WITHIN = (0, 0, 0, 1, MINUTE, HOUR)
+DELAYS_BEYOND = (HOUR + 1, DAY - 1, DAY, DAY + 1, 3 * DAY, 3 * DAY + 1, 10 * DAY, 40 * DAY)
+
+
+@st.composite
+def models(draw: st.DrawFn) -> Json:
+    """A model of the constructs that the shipped `simple-100` uses, as it is parsed from a file."""
+    groups = draw(_groups())
+    names = sorted({"engagement", *groups})
+    rules = draw(st.lists(_rules(names), min_size=1, max_size=5))
+    for number, rule in enumerate(rules):
+        rule["rule"] = f"rule {number}"
+    model: Json = {"model": "generated", "version": 1, "rules": rules}
+    if groups:
+        model["groups"] = groups
+    if draw(st.booleans()):
+        model["lateness"] = draw(st.sampled_from(["1h", "1d", "3d", "30d"]))
+    if draw(st.booleans()):
+        model["time_zone"] = draw(st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kolkata"]))
+    score = draw(_scores())
+    if score:
+        model["score"] = score
+    if draw(st.integers(0, 3)):
+        model["inactivity"] = draw(st.lists(_steps(names), min_size=1, max_size=3))
+        if draw(st.integers(0, 3)) == 0:
+            key = draw(st.sampled_from(["types", "not_types"]))
+            model["activity"] = {key: draw(st.lists(st.sampled_from(TYPES), min_size=1, max_size=3, unique=True))}
+    if draw(st.booleans()):
+        model["tiers"] = {"cold": 0, "warm": 25, "hot": 50}
+    model["qualify"] = draw(_qualifications(names, tiers="tiers" in model))
+    feedback = draw(_feedback(names, recycle=model["qualify"].get("again") == "recycle"))
+    if feedback:
+        model["feedback"] = feedback
+    return model
+
+
+def model_text(model: Mapping[str, Any]) -> str:
+    """Return *model* as a model file: JSON is YAML."""
+    return json.dumps(model)
+
+
+@st.composite
+def _groups(draw: st.DrawFn) -> Json:
+    listed = draw(st.sampled_from([[], [], ["engagement"], ["basics"], ["basics", "engagement"]]))
+    groups: Json = {}
+    for name in listed:
+        group: Json = {}
+        if draw(st.booleans()):
+            group["cap"] = draw(st.sampled_from([40, 100, 300]))
+        if draw(st.booleans()):
+            group["floor"] = draw(st.sampled_from([-100, -10, 0, 7.5]))
+        if draw(st.booleans()):
+            group["decay"] = {"half_life": draw(st.sampled_from(["1h", "1d", "30d", "90d"]))}
+        groups[name] = group
+    return groups
+
+
+@st.composite
+def _scores(draw: st.DrawFn) -> Json:
+    score: Json = {}
+    if draw(st.booleans()):
+        score["floor"] = draw(st.sampled_from([-1000, -20, 0]))
+    if draw(st.booleans()):
+        score["cap"] = draw(st.sampled_from([120, 200]))
+    if draw(st.booleans()):
+        score["precision"] = draw(st.integers(0, 6))
+    return score
+
+
+@st.composite
+def _rules(draw: st.DrawFn, groups: Sequence[str]) -> Json:
+    rule: Json = {"rule": "", "when": draw(_event_conditions())}
+    if draw(st.integers(0, 3)) == 0:
+        rule["machine"] = draw(st.sampled_from([True, "any"]))
+    rule["points"] = draw(st.sampled_from([100, 60, 30, 20, 12.5, 5, 0.1, 0.001, 0, -10, -30, -50.5]))
+    if draw(st.booleans()):
+        rule["group"] = draw(st.sampled_from(list(groups)))
+    once = draw(st.sampled_from([None, None, "contact", "properties.key", ["properties.key", "type"], "properties.a.b"]))
+    if once is not None:
+        rule["once_per"] = once
+    limit = draw(st.sampled_from([None, None, "within", "day", "week", "month"]))
+    if limit == "within":
+        rule["limit"] = {"times": draw(st.integers(1, 3)), "within": draw(st.sampled_from(["1h", "1d", "7d", "30d"]))}
+    elif limit is not None:
+        rule["limit"] = {"times": draw(st.integers(1, 2)), "per": limit}
+    if draw(st.booleans()):
+        rule["decay"] = draw(
+            st.sampled_from(["none", {"half_life": "1h"}, {"half_life": "1d"}, {"half_life": "30d"}])
+        )
+    if draw(st.integers(0, 3)) == 0:
+        rule["cap"] = draw(st.sampled_from([15, 40, 100]))
+    return rule
+
+
+@st.composite
+def _event_conditions(draw: st.DrawFn) -> Json:
+    types = st.sampled_from(TYPES)
+    tests: list[Any] = [
+        draw(types),
+        draw(types),
+        sorted(draw(st.sets(types, min_size=2, max_size=3))),
+        {"starts_with": "email."},
+        {"like": "*.viewed"},
+        {"not_in": ["meter.read", "sales.won"]},
+        draw(st.sampled_from(FEEDBACK_TYPES)),
+    ]
+    condition: Json = {"type": draw(st.sampled_from(tests))}
+    extra = draw(st.sampled_from([None, None, None, "exists", "number", "text", "any"]))
+    if extra == "exists":
+        condition["properties.key"] = {"exists": draw(st.booleans())}
+    elif extra == "number":
+        condition["properties.n"] = {"at_least": 2}
+    elif extra == "text":
+        condition["properties.key"] = "a"
+    elif extra == "any":
+        condition = {"any": [condition, {"type": "demo.requested", "not": {"properties.n": 3}}]}
+    return condition
+
+
+@st.composite
+def _steps(draw: st.DrawFn, groups: Sequence[str]) -> Json:
+    step: Json = {"after": draw(st.sampled_from(["1h", "1d", "10d", "30d", "60d"]))}
+    if draw(st.booleans()):
+        step["every"] = draw(st.sampled_from(["1d", "10d", "30d"]))
+    kinds = draw(st.sets(st.sampled_from(["reset", "multiply", "points", "take"]), min_size=1, max_size=2))
+    if "reset" in kinds:
+        step["reset"] = draw(st.lists(st.sampled_from(list(groups)), min_size=1, max_size=2, unique=True))
+    if "multiply" in kinds:
+        step["multiply"] = draw(st.sampled_from([0, 0.5, 0.9, 1.25]))
+    if "points" in kinds:
+        step["points"] = draw(st.sampled_from([3, 20]))
+    elif "take" in kinds:
+        step["points"] = draw(st.sampled_from([-20, -0.5, -200]))
+    if ("multiply" in step or "points" in step) and draw(st.booleans()):
+        step["group"] = draw(st.sampled_from(list(groups)))
+    return step
+
+
+@st.composite
+def _score_conditions(draw: st.DrawFn, groups: Sequence[str], *, tiers: bool, low: bool) -> Json:
+    bounds = [5, 10, 20, 37.5] if low else [25, 40, 60, 100]
+    operator = "less_than" if low else "at_least"
+    kinds = ["score", "score", "group", "both"] + (["tier"] if tiers else [])
+    kind = draw(st.sampled_from(kinds))
+    if kind == "tier":
+        return {"tier": {operator: "warm" if low else "hot"}}
+    condition: Json = {}
+    if kind in {"score", "both"}:
+        condition["score"] = {operator: draw(st.sampled_from(bounds))}
+    if kind in {"group", "both"}:
+        condition[f"groups.{draw(st.sampled_from(list(groups)))}"] = {
+            ("at_most" if low else "more_than"): draw(st.sampled_from([0, *bounds]))
+        }
+    return condition
+
+
+@st.composite
+def _qualifications(draw: st.DrawFn, groups: Sequence[str], *, tiers: bool) -> Json:
+    qualify: Json = {"when": draw(_score_conditions(groups, tiers=tiers, low=False))}
+    if draw(st.booleans()):
+        qualify["rearm"] = draw(_score_conditions(groups, tiers=tiers, low=True))
+    if draw(st.booleans()):
+        qualify["again"] = draw(st.sampled_from(["rearm", "recycle"]))
+    if draw(st.booleans()):
+        qualify["not_within"] = draw(st.sampled_from(["0d", "1d", "30d"]))
+    return qualify
+
+
+@st.composite
+def _feedback(draw: st.DrawFn, groups: Sequence[str], *, recycle: bool) -> Json:
+    feedback: Json = {}
+    for kind in draw(st.sets(st.sampled_from(FEEDBACK_TYPES), max_size=4)) | ({"sales.recycled"} if recycle else set()):
+        entry: Json = {}
+        if draw(st.booleans()):
+            entry["reset"] = draw(st.lists(st.sampled_from(list(groups)), min_size=1, max_size=2, unique=True))
+        if draw(st.booleans()):
+            entry["points"] = draw(st.sampled_from([-30, -5.5, 10, 40]))
+            if draw(st.booleans()):
+                entry["group"] = draw(st.sampled_from(list(groups)))
+        if draw(st.booleans()):
+            entry["latch"] = draw(st.sampled_from(["open", "open", "open", "closed"]))
+        if kind == "sales.recycled" and recycle:
+            entry["latch"] = "open"
+        if entry:
+            feedback[kind] = entry
+    return feedback
+
+
+@st.composite
+def happenings(draw: st.DrawFn, *, max_size: int = 25, contacts: int = 2) -> list[Json]:
+    """Events in the order of their instants; ids are distinct within a contact."""
+    instant = START
+    happened = []
+    for number in range(draw(st.integers(1, max_size))):
+        instant += draw(st.sampled_from(GAPS))
+        happened.append(draw(_events(f"{number:02}", instant, contacts)))
+    return happened
+
+
+@st.composite
+def _events(draw: st.DrawFn, name: str, instant: int, contacts: int) -> Json:
+    kind = draw(st.sampled_from([*TYPES, *TYPES, *FEEDBACK_TYPES]))
+    # ids sort differently from how they were numbered, so that ties are settled by the id alone
+    event: Json = {
+        "id": draw(st.sampled_from(["e", "é", "E", "z"])) + name,
+        "contact_id": f"contact-{draw(st.integers(1, contacts))}",
+        "type": kind,
+        "occurred_at": instant,
+    }
+    properties: Json = {}
+    if kind in FEEDBACK_TYPES:
+        if draw(st.integers(0, 3)) == 0:
+            properties["model"] = draw(st.sampled_from(["generated", "another"]))
+        if draw(st.integers(0, 3)) == 0:
+            properties["sequence"] = draw(st.sampled_from([0, 1, 2]))
+    if draw(st.booleans()):
+        properties["key"] = draw(st.sampled_from(ONCE_VALUES))
+    if draw(st.integers(0, 3)) == 0:
+        properties["n"] = draw(st.sampled_from([1, 2, 2.0, 3, "2", True]))
+    if draw(st.integers(0, 3)) == 0:
+        properties["a"] = draw(st.sampled_from([{"b": 1}, {"b": 2}, {"b": None}, 5, {}]))
+    if properties or draw(st.booleans()):
+        event["properties"] = properties
+    if draw(st.integers(0, 4)) == 0:
+        event["machine"] = draw(st.booleans())
+    return event
+
+
+@st.composite
+def arrivals(draw: st.DrawFn, happened: Sequence[Json], *, window_ms: int | None = None) -> list[Json]:
+    """
+    *happened* as it arrives: out of order, repeated, some of it changed under an old id.
+
+    With *window_ms* each event and each exact repeat arrives before anything newer by more than that, and ids keep
+    their content: what arrival order must not change. Without, events come as late as they like.
+    """
+    delays = (*DELAYS_WITHIN, window_ms // 2, window_ms) if window_ms is not None else (*DELAYS_WITHIN, *DELAYS_BEYOND)
+    waiting: list[tuple[int, int, Json]] = []
+    for number, event in enumerate(happened):
+        copies = [event] * draw(st.sampled_from([1, 1, 1, 2, 3] if window_ms is not None else [1, 1, 1, 1, 2]))
+        for copy in copies:
+            # all of one instant may come in any order
+            due = event["occurred_at"] + draw(st.sampled_from(delays))
+            if window_ms is not None:
+                due = min(due, event["occurred_at"] + window_ms)
+            waiting.append((due, draw(st.integers(0, 3)) * 1000 + number, copy))
+    arrived = [event for _, _, event in sorted(waiting, key=lambda one: one[:2])]
+    if window_ms is None and len(arrived) > 1 and draw(st.booleans()):
+        first, second = draw(st.integers(0, len(arrived) - 1)), draw(st.integers(0, len(arrived) - 1))
+        arrived[second] = arrived[second] | {
+            "id": arrived[first]["id"],
+            "contact_id": arrived[first]["contact_id"],
+        }
+    return arrived

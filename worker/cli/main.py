@@ -1,0 +1,48 @@
+"""The command `leadscore`: parses, calls one function, prints, exits; what it does lies elsewhere."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from worker.cli import contact, demo, model, replay, run, send, settings, topics
+from worker.errors import WorkerError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+
+app = typer.Typer(
+    help="Score leads from a stream of interactions, and tell sales which are ready.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run.run)
+app.command()(demo.demo)
+app.command()(send.send)
+app.command()(replay.replay)
+app.command()(settings.settings)
+app.add_typer(model.app, name="model", help="Read, check and list scoring models.")
+app.add_typer(topics.app, name="topics", help="Plan, create and check the topics.")
+app.add_typer(contact.app, name="contact", help="Look at contacts.")
+
+
+def main() -> None:
+    """
+    Run the command line and exit.
+
+    0 fine, 1 findings, 2 usage, 69 a dependency cannot be reached, 70 restart me, 78 configuration, 130 interrupted.
+    """
+    try:
+        app()
+    except WorkerError as error:
+        sys.stderr.write(f"{error.code}: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""`leadscore model`: check, show and list scoring models; connects to nothing."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.errors import ModelError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from worker.scoring.model import Model
+
+app = typer.Typer(help="Check, show and list scoring models.", no_args_is_help=True)
+
+FINDINGS = 1
+USAGE = 2
+
+
+class Output(StrEnum):
+    """For people or for programs."""
+
+    text = "text"
+    json = "json"
+
+
+OutputOption = Annotated[Output, typer.Option("--output", help="text for people, json for programs")]
+
+
+@app.command()
+def lint(
+    files: Annotated[list[str], typer.Argument(help="model files, or names of shipped models")],
+    output: OutputOption = Output.text,
+) -> None:
+    """List what would stop each model from loading; exit 1 if anything would."""
+    from worker.scoring.lint import lint_model
+
+    found = []
+    for file in files:
+        where, text = _read(file)
+        found += lint_model(text, where)
+    if output is Output.json:
+        names = ("code", "where", "line", "column", "key", "problem", "fix")
+        typer.echo(json.dumps([{name: getattr(one, name) for name in names} for one in found], ensure_ascii=False))
+    else:
+        for one in found:
+            typer.echo(str(one))
+    typer.echo(f"{len(files)} checked, {len(found)} found", err=True)
+    raise typer.Exit(FINDINGS if found else 0)
+
+
+@app.command()
+def show(
+    source: Annotated[str, typer.Argument(metavar="NAME|FILE", help="name of a shipped model, or a model file")],
+    output: OutputOption = Output.text,
+) -> None:
+    """Show the rules, groups, tiers and thresholds of one model."""
+    from worker.scoring.model_file import read_content
+
+    try:
+        model, content = read_content(source)
+    except ModelError as error:
+        raise _refused(error) from None
+    if output is Output.json:
+        typer.echo(json.dumps({"digest": model.digest, "content": content}, indent=2, ensure_ascii=False))
+        return
+    _print_model(_console(), model, content)
+
+
+@app.command("list")
+def list_models(output: OutputOption = Output.text) -> None:
+    """List the models that come with the worker, with version and digest."""
+    from worker.scoring.model_file import load_model, shipped_models
+
+    models = [load_model(name) for name in shipped_models()]
+    if output is Output.json:
+        rows = [{"model": one.name, "version": one.version, "digest": one.digest} for one in models]
+        typer.echo(json.dumps(rows))
+        return
+    table = _table("model", "version", "digest", "rules")
+    for one in models:
+        table.add_row(one.name, str(one.version), one.digest, str(len(one.rules)))
+    _console().print(table)
+
+
+def _read(source: str) -> tuple[str, str]:
+    from worker.scoring.model_file import read_source
+
+    try:
+        return read_source(source)
+    except ModelError as error:
+        raise _refused(error) from None
+
+
+def _refused(error: ModelError) -> typer.Exit:
+    """Print *error*; a file that cannot be read is a usage error, one that is wrong has findings."""
+    typer.echo(str(error), err=True)
+    return typer.Exit(USAGE if error.fields["finding"] == "model.unreadable" else FINDINGS)
+
+
+def _console() -> Console:
+    """Return a console that fits its terminal, and is wide enough for whole lines where there is none."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else Console(width=200, highlight=False, markup=False, emoji=False)
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(
+            column, justify="right" if column in ("points", "from", "version") else "left", overflow="fold"
+        )
+    return table
+
+
+def _print_model(console: Console, model: Model, content: dict[str, object]) -> None:
+    """Print *model*; conditions are shown as the file has them in *content*."""
+    console.print(f"{model.name} version {model.version}", style="bold")
+    console.print(f"digest {model.digest}")
+    cap = "no cap" if model.cap is None else f"cap {model.cap:g}"
+    console.print(f"score: floor {model.floor:g}, {cap}; time zone {model.time_zone}")
+    console.print(_rules_table(model, content))
+    groups = _table("group", "floor", "cap", title="groups")
+    for group in model.groups:
+        groups.add_row(group.name, _number(group.floor), _number(group.cap))
+    console.print(groups)
+    if model.tiers:
+        tiers = _table("tier", "from", title="tiers")
+        for tier in model.tiers:
+            tiers.add_row(tier.name, _number(tier.threshold))
+        console.print(tiers)
+    for part in ("qualify", "inactivity", "activity", "feedback"):
+        if part in content:
+            console.print(part, style="bold")
+            console.print(_lines(content[part]))
+
+
+def _rules_table(model: Model, content: dict[str, object]) -> Table:
+    table = _table("rule", "when", "points", "how often", "fades", "cap", "group", title="rules")
+    written = content["rules"]
+    rows = written if isinstance(written, list) else []
+    for rule, row in zip(model.rules, rows, strict=True):
+        often = [f"once per {_flow(row['once_per'])}"] if "once_per" in row else []
+        often += [_flow(row["limit"])] if "limit" in row else []
+        fades = "" if rule.decay is None else _flow(row.get("decay", "as its group"))
+        group = model.groups[rule.group].name
+        table.add_row(
+            rule.name, _flow(row["when"]), _number(rule.points), "; ".join(often), fades, _number(rule.cap), group
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
+
+
+def _lines(value: object) -> str:
+    """Return *value* with one line for each of its entries."""
+    if isinstance(value, dict):
+        return "\n".join(f"  {name}: {_flow(one)}" for name, one in value.items())
+    return "\n".join(f"  {_flow(one)}" for one in value) if isinstance(value, list) else f"  {_flow(value)}"
+
+
+def _flow(value: object, *, is_inner: bool = False) -> str:
+    """Return *value* on one line, much as the model file has it."""
+    if isinstance(value, dict):
+        line = ", ".join(f"{name}: {_flow(one, is_inner=True)}" for name, one in value.items())
+        return f"{{{line}}}" if is_inner else line
+    if isinstance(value, list):
+        return f"[{', '.join(_flow(one, is_inner=True) for one in value)}]"
+    return value if isinstance(value, str) else json.dumps(value)

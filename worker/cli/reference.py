@@ -1,0 +1,115 @@
+"""Reference tables in Markdown, made from the values that the worker itself uses, so that they cannot drift from it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from worker import errors
+from worker.metrics import CATALOGUE, Metric
+from worker.settings import VARIABLES, Variable
+
+EXIT_CODES: tuple[tuple[int, str], ...] = (
+    (0, "Done."),
+    (1, "Done, and something was found (lint, check, differences)."),
+    (2, "The command line was wrong."),
+    (69, "Kafka or the store could not be reached in time."),
+    (70, "Restart me: fenced, another writer, or a watchdog; nothing is lost."),
+    (78, "Configuration: a setting, a model file or stored state cannot be used; a restart alone will not help."),
+    (130, "Interrupted."),
+)
+"""What each exit code of `leadscore` means."""
+
+
+REFERENCE = Path(__file__).parents[1] / "REFERENCE.md"
+"""Where the tables are kept."""
+
+
+def reference() -> str:
+    """Return the whole reference."""
+    return (
+        "<!-- Made by `make docs`; change the code, not this file. -->\n\n# Reference\n\n"
+        f"## Settings\n\n{settings_reference()}\n"
+        f"## Metrics\n\n{metrics_reference()}\n"
+        f"## Errors and exit codes\n\n{errors_reference()}"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the reference; with ``--check`` only compare, and return 1 when the file is not what would be written."""
+    made = reference()
+    if list(arguments) == ["--check"]:
+        is_current = REFERENCE.is_file() and REFERENCE.read_text("utf-8") == made
+        if not is_current:
+            sys.stderr.write(f"{REFERENCE.name} is not what the code says\n  fix: make docs\n")
+        return 0 if is_current else 1
+    REFERENCE.write_text(made, "utf-8")
+    return 0
+
+
+def settings_reference() -> str:
+    """Return all settings as Markdown tables, one for each section."""
+    sections: dict[str, list[Variable]] = {}
+    for variable in VARIABLES:
+        sections.setdefault(variable.section, []).append(variable)
+    parts = [
+        "Settings are environment variables. An unknown `LEADSCORE_*` variable is an error. A secret may be read from a file "
+        "instead: add `_FILE` to its name and give the path.\n"
+    ]
+    for section, variables in sections.items():
+        parts.append(
+            f"### {section}\n\n" + _table(("variable", "value", "default", "meaning"), map(_setting_row, variables))
+        )
+    return "\n".join(parts)
+
+
+def metrics_reference() -> str:
+    """Return the catalogue of metrics as one Markdown table."""
+    rows = map(_metric_row, CATALOGUE)
+    return (
+        _table(("metric", "kind", "labels", "meaning"), rows)
+        + "\nBeside them `process_*`: CPU, memory and files of the process.\n"
+    )
+
+
+def errors_reference() -> str:
+    """Return the errors with code, exit code and meaning, then the exit codes, as Markdown tables."""
+    classes = sorted(_error_classes(errors.WorkerError), key=lambda one: one.code)
+    rows = (_error_row(one) for one in classes)
+    codes = ((str(code), meaning) for code, meaning in EXIT_CODES)
+    return _table(("code", "exit", "meaning"), rows) + "\n" + _table(("exit", "meaning"), codes)
+
+
+def _setting_row(variable: Variable) -> tuple[str, ...]:
+    default = "required" if variable.default is None else f"`{variable.default}`" if variable.default else ""
+    name = f"`{variable.name}`" + (f", `{variable.file_name}`" if variable.kind.is_secret else "")
+    return name, variable.kind.name, default, variable.help
+
+
+def _metric_row(metric: Metric) -> tuple[str, ...]:
+    reasons = f" Reasons: {', '.join(f'`{reason}`' for reason in metric.reasons)}." if metric.reasons else ""
+    return f"`{metric.name}`", metric.kind, " ".join(f"`{label}`" for label in metric.labels), metric.help + reasons
+
+
+def _error_row(error: type[errors.WorkerError]) -> tuple[str, ...]:
+    exits = "none: dead letter" if issubclass(error, errors.EventRefused) else str(error.exit_code)
+    meaning = (inspect.getdoc(error) or "").split("Fields:")[0]
+    return f"`{error.code}`", exits, " ".join(meaning.split())
+
+
+def _error_classes(base: type[errors.WorkerError]) -> Iterator[type[errors.WorkerError]]:
+    for one in base.__subclasses__():
+        if one.__module__ == errors.__name__:
+            yield one
+            yield from _error_classes(one)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""`leadscore settings`: every setting, its value and where that came from."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from worker.errors import ConfigError
+from worker.settings import load_settings
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+
+
+class Output(StrEnum):
+    """For people or for programs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def settings(
+    output: Annotated[Output, typer.Option(help="text for people, json for programs")] = Output.TEXT,
+) -> None:
+    """Show every setting, its value and its origin; secrets stay hidden. Exits 78 when the variables cannot be used."""
+    try:
+        loaded = load_settings(os.environ)
+    except ConfigError as exc:
+        typer.echo(str(exc), err=True)
+        raise typer.Exit(exc.exit_code) from exc
+    if output is Output.JSON:
+        typer.echo(orjson.dumps(_document(loaded), option=orjson.OPT_INDENT_2))
+    else:
+        Console().print(_table(loaded))
+
+
+def _document(loaded: Settings) -> list[dict[str, str]]:
+    return [{"name": one.name, "value": value, "origin": origin} for one, value, origin in loaded.shown()]
+
+
+def _table(loaded: Settings) -> Table:
+    table = Table("variable", "value", "origin", title="Settings")
+    section = ""
+    for one, value, origin in loaded.shown():
+        if one.section != section:
+            section = one.section
+            table.add_section()
+            table.add_row(f"[bold]{section}[/bold]")
+        origin_text = "[dim]default[/dim]" if origin == "default" else origin
+        table.add_row(one.name, value or "[dim]not set[/dim]", origin_text)
+    return table

@@ -1,0 +1,106 @@
+"""
+Every error this worker raises on purpose, in one tree; never raised for a bug.
+
+.. code-block:: text
+
+    WorkerError
+    ├── ConfigError          config.invalid         operator: exit 78
+    ├── ModelError           model.invalid          operator: exit 78, before anything connects
+    ├── UnsupportedEvent     config.unsupported     operator: exit 78, the offset stays
+    ├── StateError           state.unreadable       operator: exit 78
+    ├── DependencyError      dependency.unreachable time: retried, then exit 69
+    ├── RestartRequired      worker.restart         us: exit 70, the supervisor starts us again
+    └── EventRefused         event.*                producer: dead letter
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, ClassVar
+
+
+class WorkerError(Exception):
+    """Base. *code* is stable and documented; the wording may improve at any time."""
+
+    code: ClassVar[str] = "worker.error"
+    text: ClassVar[str] = "{problem}"
+    exit_code: ClassVar[int] = 70
+
+    def __init__(self, **fields: object) -> None:
+        self.fields = fields
+        super().__init__(self.text.format_map(fields))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # plain pickling would lose the fields
+        return partial(type(self), **self.fields), ()
+
+
+class ConfigError(WorkerError):
+    """A setting or a file cannot be used as it stands. Fields: where, problem, fix."""
+
+    code = "config.invalid"
+    text = "{where}: {problem}\n  fix: {fix}"
+    exit_code = 78
+
+
+class ModelError(WorkerError):
+    """A scoring model is refused. Fields: where (file:line:column), problem, fix, finding (its `model.*` code)."""
+
+    code = "model.invalid"
+    text = "{where}: {finding}: {problem}\n  fix: {fix}"
+    exit_code = 78
+
+
+class UnsupportedEvent(WorkerError):
+    """An event whose effect this version cannot give; consuming it would lose it. Fields: event_type, topic, partition, offset."""
+
+    code = "config.unsupported"
+    text = (
+        "{topic}[{partition}]@{offset}: an event of type {event_type} has an effect on scores that this version does not know\n"
+        "  fix: run a version that knows it (nothing was consumed), or stop producing it"
+    )
+    exit_code = 78
+
+
+class StateError(WorkerError):
+    """Stored state cannot be used with this model or version. Fields: where, problem, fix."""
+
+    code = "state.unreadable"
+    text = "{where}: {problem}\n  fix: {fix}"
+    exit_code = 78
+
+
+class DependencyError(WorkerError):
+    """Something we need does not answer. Fields: what, problem, fix."""
+
+    code = "dependency.unreachable"
+    text = "{what}: {problem}\n  fix: {fix}"
+    exit_code = 69
+
+
+class RestartRequired(WorkerError):
+    """The process must not go on (fenced, foreign write, failed acknowledgement, watchdog). Fields: what, problem."""
+
+    code = "worker.restart"
+    text = "{what}: {problem}; restart the worker, nothing is lost"
+    exit_code = 70
+
+
+class EventRefused(WorkerError):
+    """
+    A record that is no event of SCORING section 1: it goes to the dead-letter topic.
+
+    Fields: event_code (`event.*`), path (JSON path at fault, never a value; `$` is the event itself), problem.
+    """
+
+    code = "event.refused"
+    text = "{event_code} at {path}: {problem}"
+
+    @property
+    def event_code(self) -> str:
+        """The stable code of SCORING section 12."""
+        return str(self.fields["event_code"])
+
+    @property
+    def path(self) -> str:
+        """The JSON path at fault."""
+        return str(self.fields["path"])

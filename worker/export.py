@@ -1,0 +1,125 @@
+"""
+The two files in which a scoring can be compared with another: `scores.csv` and `transitions.jsonl`.
+
+Rows are in byte order of contact ids, transitions also by sequence and kind; numbers are written so that equal doubles, and only
+those, are equal text.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from worker.contracts.instants import format_instant, parse_instant
+from worker.errors import StateError
+from worker.pipeline.told import status_name
+from worker.scoring.reading import read, shown, tier_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from worker.scoring.contact import Contact
+    from worker.scoring.model import Model
+
+HEADER = ("contact_id", "unscored", "score", "shown", "tier", "groups", "latch", "sequence")
+
+
+class ScoreLine(NamedTuple):
+    """One contact under one model, as of an instant."""
+
+    contact_id: str
+    unscored: bool
+    score: float  # not rounded
+    shown: float
+    tier: str  # empty in a model without tiers
+    groups: dict[str, float]  # clamped, not rounded
+    latch: str
+    sequence: int
+
+
+def score_lines(contacts: Iterable[tuple[bytes, Contact]], model: Model, index: int, as_of_ms: int) -> list[ScoreLine]:
+    """
+    Return a line for each contact that *model*, the one at *index*, knows as of *as_of_ms*, in byte order of ids.
+
+    Raises StateError when an event newer than *as_of_ms* is already folded into a base: no state that old is kept.
+    """
+    lines = []
+    for key, contact in sorted(contacts, key=lambda item: item[0]):
+        state = contact.models[index]
+        if state is None or not state.history.journal:
+            continue
+        fold = state.history.fold_as_of(model, as_of_ms)
+        if fold is None:
+            raise StateError(
+                where=f"model {model.name}",
+                problem=f"state as of {format_instant(as_of_ms)} is no longer kept: newer events are folded in",
+                fix="ask for a later instant, or replay the history",
+            )
+        reading = read(model, fold, as_of_ms)
+        groups = {group.name: value for group, value in zip(model.groups, reading.groups, strict=True)}
+        lines.append(
+            ScoreLine(
+                contact_id=key.decode(),
+                unscored=not fold.is_scored,
+                score=reading.score,
+                shown=shown(model, reading.score),
+                tier=tier_name(model, reading.tier) or "",
+                groups=dict(sorted(groups.items())),
+                latch=status_name(state.latch),
+                sequence=state.latch.sequence,
+            )
+        )
+    return lines
+
+
+def scores_csv(lines: Iterable[ScoreLine]) -> str:
+    """Return *lines* as CSV with a header: booleans as `true` and `false`, doubles in their shortest form, groups as JSON."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for line in lines:
+        groups = orjson.dumps(line.groups, option=orjson.OPT_SORT_KEYS).decode()
+        unscored = "true" if line.unscored else "false"
+        writer.writerow(
+            (
+                line.contact_id,
+                unscored,
+                repr(line.score),
+                repr(line.shown),
+                line.tier,
+                groups,
+                line.latch,
+                line.sequence,
+            )
+        )
+    return text.getvalue()
+
+
+def transition_line(value: bytes) -> dict[str, Any]:
+    """Return what `transitions.jsonl` says of an encoded transition."""
+    told = orjson.loads(value)
+    line = {name: told.get(name) for name in ("kind", "contact_id", "epoch", "sequence", "cause", "score", "tier")}
+    line["epoch"] = line["epoch"] or 0
+    line["at"] = parse_instant(told["at"])
+    return line
+
+
+def transitions_jsonl(values: Iterable[bytes]) -> bytes:
+    """Return encoded transitions as JSON lines, in byte order of contact ids, then by sequence and kind."""
+    lines = [transition_line(value) for value in values]
+    lines.sort(
+        key=lambda line: (line["contact_id"].encode(), line["epoch"], line["sequence"], line["kind"] == "lead.cooled")
+    )
+    return b"".join(orjson.dumps(line, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for line in lines)
+
+
+def write_files(directory: Path, scores: str, transitions: bytes | None) -> None:
+    """Write what there is into *directory*, made when absent."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "scores.csv").write_text(scores, encoding="utf-8")
+    if transitions is not None:
+        (directory / "transitions.jsonl").write_bytes(transitions)

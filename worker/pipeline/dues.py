@@ -1,0 +1,60 @@
+"""Time passing by itself, for one contact and model: due instants found, and handled in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from worker.scoring.contact import UNKNOWN_MS
+from worker.scoring.due import may_be_due, next_due
+from worker.scoring.qualification import evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from worker.scoring.contact import ModelState
+    from worker.scoring.model import Model, Reading
+    from worker.scoring.qualification import Kind
+    from worker.scoring.state import Fold
+
+
+class Handled(NamedTuple):
+    """A due instant that was handled, and what it tells, if anything."""
+
+    at_ms: int
+    fold: Fold  # as of at_ms
+    told: tuple[Kind, Reading] | None
+
+
+def due_of(model: Model, state: ModelState) -> int | None:
+    """Return the next due instant of *state*, computed anew when it is not known."""
+    if state.due_ms == UNKNOWN_MS:
+        head = state.history.head(model)
+        after_ms = head.at_ms if state.evaluated_ms is None else state.evaluated_ms
+        state.due_ms = next_due(model, head, is_ready=state.latch.is_ready, after_ms=after_ms)
+    return state.due_ms
+
+
+def handle_due(model: Model, state: ModelState, until_ms: int) -> Iterator[Handled]:
+    """
+    Handle every due instant of *state* up to and at *until_ms*, in order, and yield each.
+
+    The latch moves here; whoever consumes this tells what was told before asking for the next.
+    """
+    if not _may_be_due(model, state, until_ms):
+        return
+    while (at_ms := due_of(model, state)) is not None and at_ms <= until_ms:
+        fold = state.history.head_at(model, at_ms)
+        told = evaluate(model, fold, state.latch, at_ms, inviting=False)
+        state.evaluated_ms = at_ms
+        state.due_ms = UNKNOWN_MS
+        yield Handled(at_ms, fold, told)
+
+
+def _may_be_due(model: Model, state: ModelState, until_ms: int) -> bool:
+    """Whether to look closer: the memo, where there is one, else one look at bounds."""
+    if state.due_ms != UNKNOWN_MS:
+        return state.due_ms is not None and state.due_ms <= until_ms
+    if not state.history.journal or state.evaluated_ms is None:
+        return False
+    head = state.history.head(model)
+    return may_be_due(model, head, is_ready=state.latch.is_ready, after_ms=state.evaluated_ms, until_ms=until_ms)

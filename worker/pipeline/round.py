@@ -1,0 +1,38 @@
+"""Everything that one round causes; all of it becomes visible together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.stores.base import DueChange
+
+Count = tuple[str, str]
+"""What was counted, and the model, code or kind it was counted for ('' for the partition)."""
+
+
+class Output(NamedTuple):
+    """One record to produce, to a partition that is already decided."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass
+class Round:
+    """The effects of the records and timers of one partition since the round before."""
+
+    next_offset: int  # source offset to commit
+    puts: dict[bytes, bytes] = field(default_factory=dict)  # in changelog order; the partition row is the last
+    deletes: list[bytes] = field(default_factory=list)  # tombstones in the changelog, deletes in the store
+    due: list[DueChange] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)
+    counts: Counter[Count] = field(default_factory=Counter)
+    events: int = 0  # records folded

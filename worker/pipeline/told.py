@@ -1,0 +1,106 @@
+"""What is said about a contact: transitions for sales, score rows for whoever reads scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.contracts.instants import format_instant
+from worker.contracts.score import ScoreRow
+from worker.contracts.transition import EventSource, Reason, Transition, transition_id
+from worker.scoring.explain import REASONS, contributions
+from worker.scoring.once import hash64
+from worker.scoring.qualification import TIMER, Kind, Status
+from worker.scoring.reading import read, shown, tier_name
+
+if TYPE_CHECKING:
+    from worker.scoring.contact import ModelState
+    from worker.scoring.model import Model, Reading
+    from worker.scoring.qualification import Latch
+    from worker.scoring.state import Fold
+
+
+def tell(
+    model: Model,
+    contact_id: str,
+    fold: Fold,
+    latch: Latch,
+    told: tuple[Kind, Reading],
+    at_ms: int,
+    *,
+    cause: str,
+    source: EventSource | None,
+) -> Transition:
+    """Return the transition that *told* asks for, and remember in *latch* that it was told."""
+    kind, reading = told
+    score = shown(model, reading.score)
+    transition = Transition(
+        id=transition_id(contact_id, model.name, latch.epoch, latch.sequence, kind),
+        kind=kind,
+        contact_id=contact_id,
+        model=model.name,
+        version=model.version,
+        digest=model.digest,
+        epoch=latch.epoch or None,
+        sequence=latch.sequence,
+        cause=cause,
+        score=score,
+        tier=tier_name(model, reading.tier),
+        groups=_shown_groups(model, reading),
+        previous_score=latch.told_score,
+        previous_tier=tier_name(model, latch.told_tier),
+        at=format_instant(at_ms),
+        first_ready_at=_instant(latch.first_ready_ms),
+        last_ready_at=_instant(latch.last_ready_ms),
+        event=source,
+        reasons=_reasons(model, fold, at_ms),
+    )
+    latch.told_ms = at_ms
+    latch.told_score = score
+    latch.told_tier = reading.tier
+    if cause == TIMER:
+        latch.timer_cooled_ms = at_ms
+    return transition
+
+
+def score_row(model: Model, state: ModelState, at_ms: int) -> tuple[ScoreRow, int]:
+    """Return what the scores topic says of *state* as of *at_ms*, and a hash of all of it but that instant."""
+    fold = state.history.head_at(model, at_ms)
+    reading = read(model, fold, at_ms)
+    row = ScoreRow(
+        score=shown(model, reading.score),
+        tier=tier_name(model, reading.tier),
+        groups=_shown_groups(model, reading),
+        status=status_name(state.latch),
+        as_of=format_instant(at_ms),
+        next_due=_instant(state.due_ms),
+        version=model.version,
+        digest=model.digest,
+    )
+    same = (row.score, row.tier, sorted(row.groups.items()), row.status, row.next_due, row.version, row.digest)
+    return row, hash64(repr(same).encode()) or 1
+
+
+def status_name(latch: Latch) -> str:
+    """Return the latch's status as readers know it."""
+    return Status(latch.status).name.lower()
+
+
+def _instant(at_ms: int | None) -> str | None:
+    return None if at_ms is None else format_instant(at_ms)
+
+
+def _shown_groups(model: Model, reading: Reading) -> dict[str, float]:
+    return {group.name: shown(model, value) for group, value in zip(model.groups, reading.groups, strict=True)}
+
+
+def _reasons(model: Model, fold: Fold, at_ms: int) -> list[Reason]:
+    return [
+        Reason(
+            rule=item.rule,
+            points=round(item.points, 3),
+            awarded=item.awarded,
+            count=item.awards,
+            last_at=_instant(item.last_ms),
+        )
+        for item in contributions(model, fold, at_ms)[:REASONS]
+    ]

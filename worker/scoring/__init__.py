@@ -1,0 +1,1 @@
+"""Scores, purely: a model, a contact's fold, its latch; no clock, no I/O, no Kafka."""

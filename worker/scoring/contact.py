@@ -1,0 +1,56 @@
+"""One contact in memory: for each model its history, its latch, and what was last evaluated; plus the fence of its value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from worker.scoring.history import History
+from worker.scoring.qualification import Latch
+
+if TYPE_CHECKING:
+    import msgspec
+
+UNKNOWN_MS = -1
+"""A due instant that has to be computed anew; no event is that old."""
+
+
+class Fence(NamedTuple):
+    """What a stored value includes: compares as (epoch, offset, revision)."""
+
+    epoch: int  # of the source topic; raised when it was made anew
+    offset: int  # the last source offset applied
+    revision: int  # writes at that offset, timers' too
+
+
+NO_FENCE = Fence(0, -1, 0)
+
+
+class ModelState:
+    """A contact under one model."""
+
+    __slots__ = ("due_ms", "evaluated_ms", "history", "latch", "row_hash")
+
+    def __init__(self) -> None:
+        self.history = History()
+        self.latch = Latch()
+        self.evaluated_ms: int | None = None  # instant of the last evaluation, at an event or a due instant
+        self.due_ms: int | None = UNKNOWN_MS  # next due instant, None when there is none
+        self.row_hash = 0  # of what was last published in the scores topic, but as_of
+
+
+class Contact:
+    """All that is known of one contact."""
+
+    __slots__ = ("fence", "is_dirty", "models", "others", "stored_fire_ms")
+
+    def __init__(self, models: int) -> None:
+        self.models: list[ModelState | None] = [None] * models
+        self.others: dict[str, msgspec.Raw] = {}  # states of models that are not loaded, as they were
+        self.fence = NO_FENCE
+        self.stored_fire_ms: int | None = None  # its place in the due index as last written
+        self.is_dirty = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever accepted for it."""
+        return not self.others and all(state is None for state in self.models)

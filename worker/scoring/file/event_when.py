@@ -1,0 +1,98 @@
+"""`when` of a rule: a condition on one event, from the tree to its compiled form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from worker.scoring.conditions import Condition, all_of, any_of, field_condition, negation
+from worker.scoring.file.field_tests import read_tests
+from worker.scoring.file.fields import RefusedError, join, mapping, read_each, report_unsupported
+from worker.scoring.file.findings import nearest, shown
+from worker.scoring.model import FieldPath
+
+if TYPE_CHECKING:
+    from worker.scoring.file.fields import Context
+    from worker.scoring.file.tree import Node
+
+COMBINATIONS = ("all", "any", "not")
+_FIELDS = (*COMBINATIONS, "type", "source", "properties.<name>", "attributes.<name>")
+
+
+def event_condition(context: Context, node: Node, path: str) -> Condition:
+    """
+    Return the compiled condition of a rule.
+
+    Raises:
+        RefusedError: something in it was refused, or no event can meet it.
+    """
+    condition = _condition(context, node, path)
+    if condition.types is not None and not condition.types:
+        problem = "no event can meet this: no type is left"
+        raise context.refusal("model.never_holds", node, path, problem, "name each type once, in one list")
+    return condition
+
+
+def _condition(context: Context, node: Node, path: str) -> Condition:
+    entries = mapping(context, node, path).entries
+    if not entries:
+        raise context.refusal(
+            "model.empty_condition", node, path, "the condition is empty", "name at least one field and its test"
+        )
+    parts = []
+    for key, (key_node, value) in entries.items():
+        try:
+            parts.append(_part(context, key, key_node, value, join(path, key)))
+        except RefusedError:
+            continue
+    if len(parts) < len(entries):
+        raise RefusedError
+    return all_of(parts)
+
+
+def _part(context: Context, key: str, key_node: Node, value: Node, path: str) -> Condition:
+    if key == "not":
+        return negation(_condition(context, value, path))
+    if key in COMBINATIONS:
+        conditions: list[Condition] = read_each(context, value, path, _condition)
+        if not conditions:
+            raise context.refusal(
+                "model.empty_condition", value, path, "the list of conditions is empty", "name at least one condition"
+            )
+        return all_of(conditions) if key == "all" else any_of(conditions)
+    field = event_field(context, key_node, path, key)
+    tests: dict[str, Any] = read_tests(context, value, path, is_text_only=field.root != "properties")
+    return field_condition(field, tests)
+
+
+def event_field(context: Context, node: Node, path: str, written: str) -> FieldPath:
+    """
+    Return the field of an event that *written* names: `type`, `source` or `properties.<path>`.
+
+    Raises:
+        RefusedError: it names none.
+    """
+    root, _, rest = written.partition(".")
+    match root, rest:
+        case "type", "":
+            return FieldPath("type")
+        case "source", "":
+            return FieldPath("source")
+        case "properties", _ if rest and all(rest.split(".")):
+            return FieldPath("properties", tuple(rest.split(".")))
+        case "attributes", _ if rest and all(rest.split(".")):
+            report_unsupported(context, node, path, f'"{shown(written)}"')
+            raise RefusedError
+    if root in ("type", "source", "properties", "attributes"):
+        fix = (
+            f'write "{root}"'
+            if root in ("type", "source")
+            else f'write "{root}.<name>", with single dots between names'
+        )
+    else:
+        fix = nearest(root, ("type", "source", "properties", "attributes", *COMBINATIONS))
+        fix = (
+            fix.replace('"properties"', f'"properties.{rest or root}"')
+            if fix.startswith("write")
+            else f"use one of: {', '.join(_FIELDS)}"
+        )
+    raise context.refusal("model.unknown_field", node, path, f'an event has no field "{shown(written)}"', fix)

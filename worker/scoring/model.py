@@ -1,0 +1,179 @@
+"""A scoring model as the engine sees it: checked, compiled, frozen; it never reads a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from worker.contracts.event import Event
+    from worker.scoring.decay import Decay
+    from worker.scoring.limits import Limit
+
+ENGAGEMENT = "engagement"
+"""The group that always exists; a rule without `group` is in it."""
+
+NEVER_MS = 1 << 62
+"""An instant that no clock reaches; also a span that none outlasts."""
+
+Machine = Literal["no", "only", "any"]
+"""Which events a rule sees: those of humans, of machines, or both (SCORING 2, machine events)."""
+
+
+class Reading(NamedTuple):
+    """What a condition on the state sees at one instant, or one end of what it may see over a span."""
+
+    score: float  # clamped by the model's floor and cap
+    groups: tuple[float, ...]  # by group index, clamped by the group's own floor and cap
+    tier: int  # rank, 0 is the lowest; 0 without tiers
+
+
+class EventCondition(Protocol):
+    """A condition on one event (SCORING 2)."""
+
+    @property
+    def types(self) -> frozenset[str] | None:
+        """The event types it can hold for; None when any type may match."""
+
+    def holds(self, event: Event) -> bool:
+        """Whether it holds for *event*."""
+
+
+class StateCondition(Protocol):
+    """A condition on score, groups and tier (SCORING 8)."""
+
+    def judge(self, low: Reading, high: Reading) -> bool | None:
+        """
+        Judge all readings between *low* and *high*, field by field: True holds for each, False for none, None unknown.
+
+        With ``low == high`` the answer is exact and never None.
+        """
+
+
+class FieldPath(NamedTuple):
+    """A field of an event: `type`, `source`, or a path below `properties`."""
+
+    root: Literal["type", "source", "properties"]
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Points for events that match (SCORING 2, 4)."""
+
+    name: str
+    index: int  # place in the file; the stored state uses it
+    group: int  # index into Model.groups
+    when: EventCondition
+    points: float
+    machine: Machine = "no"
+    once_per: tuple[FieldPath, ...] | None = None  # () is `contact`: one at all
+    limit: Limit | None = None
+    decay: Decay | None = None  # None never fades
+    cap: float | None = None  # bound on the contribution: [-cap, cap]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rules whose points are bounded together (SCORING 6)."""
+
+    name: str
+    index: int
+    floor: float | None = None
+    cap: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InactivityStep:
+    """What idleness does (SCORING 7). Exactly file order matters among steps due at one instant."""
+
+    after_ms: int
+    every_ms: int | None = None
+    reset: tuple[int, ...] = ()  # group indexes
+    multiply: float | None = None
+    points: float | None = None
+    group: int = 0  # of multiply and points
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What follows from what sales did (SCORING 1, 8)."""
+
+    type: str  # sales.accepted, ...
+    index: int
+    reset: tuple[int, ...] = ()
+    points: float | None = None
+    group: int = 0
+    latch: Literal["open", "closed"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A named range of scores, from its threshold up."""
+
+    name: str
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Which event types are a sign of life (SCORING 7); exactly one of the two is set."""
+
+    types: frozenset[str] | None = None
+    not_types: frozenset[str] | None = None
+
+
+DEFAULT_ACTIVITY = Activity(
+    not_types=frozenset({"email.delivered", "email.bounced", "email.spam_reported", "email.unsubscribed"})
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Qualify:
+    """When sales is told (SCORING 8)."""
+
+    when: StateCondition
+    rearm: StateCondition | None = None  # None: when `when` no longer holds
+    again: Literal["rearm", "recycle"] = "rearm"
+    not_within_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Model:
+    """One scoring model. *digest* is the SHA-256 (hex) of the sorted-key JSON of the file as parsed."""
+
+    name: str
+    version: int
+    digest: str
+    groups: tuple[Group, ...]
+    rules: tuple[Rule, ...]
+    time_zone: str = "UTC"
+    lateness_ms: int = 3 * 86_400_000
+    floor: float = 0.0
+    cap: float | None = None
+    precision: int = 1
+    activity: Activity = DEFAULT_ACTIVITY
+    inactivity: tuple[InactivityStep, ...] = ()
+    tiers: tuple[Tier, ...] = ()  # ascending thresholds
+    qualify: Qualify | None = None
+    feedback: Mapping[str, Feedback] = field(default_factory=dict)  # by event type
+
+    def is_sign_of_life(self, event_type: str) -> bool:
+        """Whether a human's event of *event_type* ends idleness; never in a model without `inactivity`."""
+        if not self.inactivity:
+            return False
+        if self.activity.types is not None:
+            return event_type in self.activity.types
+        return event_type not in (self.activity.not_types or ())
+
+    @cached_property
+    def feedback_by_index(self) -> tuple[Feedback, ...]:
+        """The feedback in file order; a stored trace names it by its place."""
+        return tuple(sorted(self.feedback.values(), key=lambda feedback: feedback.index))
+
+    @cached_property
+    def first_step_ms(self) -> int:
+        """Idle time until the soonest inactivity step."""
+        return min((step.after_ms for step in self.inactivity), default=NEVER_MS)

@@ -1,0 +1,107 @@
+"""Models from text, from a file, or shipped with the worker; the door of this package to the outside."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from worker.scoring.file.findings import Finding, nearest, refusal
+from worker.scoring.file.tree import MAX_BYTES, plain, read_tree
+from worker.scoring.lint import check_model
+
+if TYPE_CHECKING:
+    from worker.scoring.model import Model
+
+_SUFFIX = ".yaml"
+
+
+def parse_model(text: str, where: str = "model") -> Model:
+    """
+    Return the model of *text*; *where* names the file in messages.
+
+    Raises:
+        ModelError: the text is refused; the message lists every reason with line, column, key and fix.
+    """
+    model, findings = check_model(text, where)
+    if model is None:
+        raise refusal(findings)
+    return model
+
+
+def load_model(source: str | Path) -> Model:
+    """
+    Return the model called *source*: the name of a shipped one, or the path of a file.
+
+    A word without a slash, a backslash and `.yaml` or `.yml` is a name, so that a file in the working directory can't take its place.
+
+    Raises:
+        ModelError: there is no such model, it cannot be read, or it is refused.
+    """
+    where, text = read_source(source)
+    return parse_model(text, where)
+
+
+def read_content(source: str | Path) -> tuple[Model, dict[str, object]]:
+    """
+    Return the model called *source*, and the content of its file as parsed, for showing it.
+
+    Raises:
+        ModelError: as `load_model`.
+    """
+    where, text = read_source(source)
+    model = parse_model(text, where)
+    root, _ = read_tree(text, where)
+    content = plain(root) if root is not None else None
+    return model, content if isinstance(content, dict) else {}
+
+
+def read_source(source: str | Path) -> tuple[str, str]:
+    """
+    Return where *source* is read from, and its text.
+
+    Raises:
+        ModelError: there is no such model, or it is no UTF-8 text.
+    """
+    name = str(source)
+    if isinstance(source, str) and not name.endswith((_SUFFIX, ".yml")) and "/" not in name and "\\" not in name:
+        return f"{name}{_SUFFIX}", _shipped_text(name)
+    try:
+        with Path(name).open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)  # one byte more: the reader of the text then sees that it is too large
+        if len(raw) > MAX_BYTES:
+            return name, raw.decode("utf-8", "replace")
+        return name, raw.decode("utf-8")
+    except OSError as error:
+        problem = f"the file cannot be read: {error.strerror or error}"
+    except UnicodeDecodeError as error:
+        problem = f"the file is no UTF-8 text (byte {error.start})"
+    raise refusal(
+        [
+            Finding(
+                "model.unreadable",
+                name,
+                1,
+                1,
+                "",
+                problem,
+                f"name a readable file, or one of: {', '.join(shipped_models())}",
+            )
+        ]
+    )
+
+
+@lru_cache(maxsize=1)
+def shipped_models() -> tuple[str, ...]:
+    """Return the names of the models that come with the worker, sorted."""
+    files = resources.files("worker.models").iterdir()
+    return tuple(sorted(file.name.removesuffix(_SUFFIX) for file in files if file.name.endswith(_SUFFIX)))
+
+
+def _shipped_text(name: str) -> str:
+    if name not in shipped_models():
+        problem = f'no model "{name}" comes with this worker'
+        fix = f"{nearest(name, shipped_models())}, or name a file: ./{name}{_SUFFIX}"
+        raise refusal([Finding("model.unreadable", name, 1, 1, "", problem, fix)])
+    return resources.files("worker.models").joinpath(f"{name}{_SUFFIX}").read_text("utf-8")

@@ -1,0 +1,72 @@
+"""The key under which a `once_per` rule remembers an occurrence: one number for each distinct tuple of values."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.contracts.event import Event
+    from worker.scoring.model import FieldPath
+
+KEYS_KEPT = 200
+"""Keys remembered a rule and contact; when full, the oldest goes."""
+
+
+def field_value(event: Event, field: FieldPath) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value at *field* of *event*; None when anything on the way is missing."""
+    if field.root == "type":
+        return event.type
+    if field.root == "source":
+        return event.source
+    value: Any = event.properties
+    for name in field.path:
+        if type(value) is not dict:
+            return None
+        value = value.get(name)
+    return value
+
+
+def hash64(data: bytes) -> int:
+    """Return a 64-bit BLAKE2b of *data*: stable across processes and releases, unlike `hash`."""
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
+
+
+def once_key(event: Event, fields: Sequence[FieldPath]) -> tuple[int, bool]:
+    """
+    Return the key of *event* for *fields*, and whether all its values are missing.
+
+    JSON types are kept apart, text is exact, integers count by all their digits, and 1 equals 1.0. No fields (`contact`) give
+    the key 0, the same for every event.
+    """
+    if not fields:
+        return 0, False
+    values = [field_value(event, field) for field in fields]
+    if len(values) == 1 and type(values[0]) is str:  # the usual case: one id
+        return hash64(b's"' + values[0].encode()), False
+    return hash64(_canonical(values)), all(value is None for value in values)
+
+
+def _canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    """Spell *value* so that equal values, and only those, are equal bytes: every part says its type and its length."""
+    match value:
+        case None:
+            return b"n"
+        case bool():
+            return b"t" if value else b"f"
+        case int():
+            return b"i%d;" % value
+        case float():
+            return b"i%d;" % int(value) if value.is_integer() else b"d" + repr(value).encode() + b";"
+        case str():
+            text = value.encode()
+            return b"s%d:" % len(text) + text
+        case list():
+            return b"l%d:" % len(value) + b"".join(map(_canonical, value))
+        case dict():
+            parts = sorted((_canonical(name), _canonical(item)) for name, item in value.items())
+            return b"o%d:" % len(parts) + b"".join(name + item for name, item in parts)
+        case _:
+            raise TypeError(f"not a JSON value: {type(value).__name__}")

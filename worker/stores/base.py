@@ -1,0 +1,65 @@
+"""What every contact store gives, in batches; a store knows bytes and instants, never scores or Kafka clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+
+class DueChange(NamedTuple):
+    """A contact's place in the due index moves from *old_ms* to *new_ms*; None means no place."""
+
+    key: bytes
+    old_ms: int | None
+    new_ms: int | None
+
+
+class Due(NamedTuple):
+    """One entry of the due index: a hint, checked against the stored value by whoever reads it."""
+
+    at_ms: int
+    key: bytes
+
+
+class ContactStore(Protocol):
+    """One store of all the partitions this process owns. Keys and values are opaque bytes."""
+
+    def open(self, partition: int) -> None:
+        """Open (create when absent) *partition*; raises ConfigError when another process holds it."""
+
+    def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the values of *keys* in their order, None for each that is absent."""
+
+    def write(
+        self,
+        partition: int,
+        puts: Mapping[bytes, bytes],
+        deletes: Iterable[bytes],
+        due: Iterable[DueChange],
+        expected_changelog_offset: int | None,
+        changelog_offset: int,
+    ) -> None:
+        """
+        Write all or nothing, and remember *changelog_offset* as the last changelog offset included.
+
+        Raises RestartRequired when the remembered offset is not *expected_changelog_offset*
+        (None = nothing remembered yet): somebody else wrote.
+        """
+
+    def due_before(self, partition: int, instant_ms: int, limit: int) -> list[Due]:
+        """Return up to *limit* entries with ``at_ms <= instant_ms``, soonest first, ties by key."""
+
+    def changelog_offset(self, partition: int) -> int | None:
+        """Return the last changelog offset included, None when the partition is empty."""
+
+    def iterate(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every key and value, in key order, as of the call."""
+
+    def drop(self, partition: int) -> None:
+        """Forget everything of *partition*, its files included; it may be opened again."""
+
+    def close(self, partition: int) -> None:
+        """Release *partition* and its lock; what was written stays."""
+
+    def close_all(self) -> None:
+        """Release every open partition."""

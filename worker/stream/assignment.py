@@ -1,0 +1,220 @@
+"""What this process owns in the group right now: got, restored, worked on, settled and given up together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import aiokafka
+from aiokafka.structs import TopicPartition
+
+from worker.errors import RestartRequired, StateError
+from worker.stream.aiokafka_private import high_watermarks
+from worker.stream.ports import PARTITION_KEY
+from worker.stream.restore import Restore
+from worker.stream.rounds import OwnedPartition, Surroundings
+from worker.stream.txn_offsets import Member
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+    from worker.stream.faust_private import Polled
+    from worker.stream.ports import PartitionLike, Pipeline
+
+_log = logging.getLogger(__name__)
+
+
+class Assignment:
+    """
+    The owned partitions of this process.
+
+    Args:
+        settings: Topics.
+        pipeline: The pure half.
+        surroundings: What all partitions share.
+        restore_consumer: Makes the consumer that reads changelogs.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        surroundings: Surroundings,
+        restore_consumer: Callable[[], aiokafka.AIOKafkaConsumer],
+    ) -> None:
+        self._settings = settings
+        self._pipeline = pipeline
+        self._shared = surroundings
+        self._restore_consumer = restore_consumer
+        self.owned: dict[int, OwnedPartition] = {}
+        self.partitions = 0  # of the source topic, once known
+        self.generation = 0  # counts our own assignments: what an older one still brings is dropped
+        self.is_halted = True
+        self.is_ready = False
+        self.restore: Restore | None = None
+        self._member = Member(-1, "", None)
+        self._preparing: asyncio.Task[None] | None = None
+
+    def begin(self, partitions: Collection[int], member: Member) -> None:
+        """Note that *partitions* are ours as *member*; nothing is read before `prepare`."""
+        self.generation += 1
+        self._member = member
+        _log.info("partitions_assigned generation=%d partitions=%s", member.generation, sorted(partitions))
+
+    async def prepare(self, partitions: Collection[int]) -> bool:
+        """
+        Open, fence and restore *partitions*, and get ready to read. Errors end the process.
+
+        Returns:
+            False when it was cut short because the partitions were revoked.
+        """
+        await self._stop_preparing()
+        task = self._preparing = asyncio.create_task(self._prepare(sorted(partitions)), name="restore")
+        try:
+            await asyncio.wait({task})
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        if task.cancelled():
+            return False
+        if (error := task.exception()) is not None:
+            self._shared.die(error)
+            return False
+        return True
+
+    async def give_up(self, deadline_s: float) -> None:
+        """
+        Settle every owned partition and let go of it.
+
+        Not being able to within *deadline_s* ends the process: the partitions are about to be others'.
+        """
+        self.is_halted, self.is_ready = True, False
+        await self._stop_preparing()
+        try:
+            await asyncio.wait_for(asyncio.gather(*(one.settle() for one in self.owned.values())), deadline_s)
+        except TimeoutError:
+            self._shared.die(RestartRequired(what="giving up partitions", problem=f"rounds did not end within {deadline_s:g} s"))
+
+    def forget(self) -> None:
+        """Close what `give_up` has settled."""
+        if self.owned:
+            _log.info("partitions_given_up partitions=%s", sorted(self.owned))
+        for number, one in self.owned.items():
+            one.close()
+            self._shared.store.close(number)
+        self.owned.clear()
+
+    def take(self, polled: Polled) -> None:
+        """Take what a poll brought to the partitions it is for."""
+        for place, progress in polled.progress.items():
+            if (one := self.owned.get(place.partition)) is not None:
+                one.take(polled.records.get(place, ()), progress)
+
+    async def work(self) -> None:
+        """Fold everything polled; rounds end and commit meanwhile. Returns early when the partitions are taken away."""
+        generation = self.generation
+        while waiting := [one for one in self.owned.values() if one.has_backlog]:
+            folded = False
+            for one in waiting:
+                folded = one.fold_next() or folded
+                await asyncio.sleep(0)
+                if self.is_halted or generation != self.generation:
+                    return
+            if not folded:
+                under_way = {one.under_way for one in waiting if one.under_way is not None}
+                if under_way:
+                    await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        for one in self.owned.values():
+            one.end_idle_round()
+
+    def source_places(self) -> list[TopicPartition]:
+        """Return the owned partitions of the source topic."""
+        return [TopicPartition(self._settings.input_topic, number) for number in self.owned]
+
+    def start_offsets(self) -> Mapping[int, int]:
+        """Return where to read on, by partition."""
+        return {number: one.next_offset for number, one in self.owned.items()}
+
+    def count_busy(self) -> int:
+        """Return how many owned partitions have records waiting."""
+        return sum(one.is_busy for one in self.owned.values())
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether any partition has more than a round's worth of records to read."""
+        return any(one.is_catching_up for one in self.owned.values())
+
+    async def _stop_preparing(self) -> None:
+        task, self._preparing = self._preparing, None
+        if task is not None and not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+
+    async def _prepare(self, partitions: list[int]) -> None:
+        shared = self._shared
+        self.owned.clear()
+        await shared.delivery.open(partitions, self._member)
+        for partition in partitions:
+            shared.store.open(partition)
+        self.restore = Restore(self._settings, self._pipeline, shared.store, merges_by_fence=shared.delivery.merges_by_fence)
+        consumer = self._restore_consumer()
+        await consumer.start()
+        try:
+            await consumer.topics()  # metadata of all topics, for the partition counts
+            self.partitions = self._partition_count(consumer)
+            await self.restore.run(consumer, partitions)
+            places = {TopicPartition(self._settings.input_topic, partition): partition for partition in partitions}
+            first = await consumer.beginning_offsets(list(places)) if places else {}
+            end = await high_watermarks(consumer, places) if places else {}
+        finally:
+            await consumer.stop()
+        owned = {}
+        for place, partition in places.items():
+            owned[partition] = await self._own(partition, first[place], end[place])
+        self.owned.update(owned)
+        self.is_halted, self.is_ready = False, True
+        _log.info("partitions_ready offsets=%s", {number: one.next_offset for number, one in owned.items()})
+
+    def _partition_count(self, consumer: aiokafka.AIOKafkaConsumer) -> int:
+        counts = {
+            topic: len(consumer.partitions_for_topic(topic) or ())
+            for topic in (self._settings.input_topic, self._settings.changelog_topic)
+        }
+        source, changelog = counts.values()
+        if source != changelog or not source:
+            raise StateError(
+                where=" and ".join(counts),
+                problem=f"they have {source} and {changelog} partitions; a contact's state would lie elsewhere than its events",
+                fix="give all topics the same number of partitions; `leadscore topics check` lists them",
+            )
+        return source
+
+    async def _own(self, partition: int, first: int, end: int) -> OwnedPartition:
+        assert self.restore is not None  # noqa: S101 - made above
+        shared = self._shared
+        one = self.restore.partitions[partition]
+        last = await shared.delivery.settle_restore(partition, one.position, self.restore.lost_rows(partition))
+        if last >= 0 and last != one.stored:
+            shared.store.write(partition, {}, [], [], one.stored, last)
+            one.stored = last
+        row = shared.store.get_many(partition, [PARTITION_KEY])[0]
+        scoring = self._pipeline.make_partition(partition, self.partitions, row)
+        start = self._start(scoring, partition, first, end)
+        return OwnedPartition(partition, scoring, start, one.stored, shared)
+
+    def _start(self, scoring: PartitionLike, partition: int, first: int, end: int) -> int:
+        """Return where to read on. The state decides; the group's committed offset is for monitoring only."""
+        if scoring.is_new:
+            return first
+        if not first <= scoring.next_offset <= end:
+            raise StateError(
+                where=f"{self._settings.input_topic}[{partition}]",
+                problem=f"the state goes on at offset {scoring.next_offset}, but the topic holds {first} to {end}: "
+                + ("records were deleted before they were read" if scoring.next_offset < first else "it was made anew"),
+                fix="run `leadscore topics epoch --raise` to go on with the records that are there",
+            )
+        return scoring.next_offset

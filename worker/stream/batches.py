@@ -1,0 +1,97 @@
+"""Records to the broker in batches: built per topic and partition, sent, and acknowledged with their offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from aiokafka.structs import TopicPartition
+
+from worker.errors import RestartRequired
+from worker.stream.ports import RoundLike
+
+BATCH_BYTES = 512 * 1024
+"""Well below every topic's max.message.bytes; one larger record gets a batch of its own."""
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Row(NamedTuple):
+    """A record to produce, without its place."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class Acked(NamedTuple):
+    """The place where a run of rows went: offsets *first* to *last*, both included."""
+
+    first: int
+    last: int
+    is_contiguous: bool  # nobody else's record lies in between
+
+
+class BatchProducer(Protocol):
+    """The part of aiokafka's producer that sends whole batches."""
+
+    def create_batch(self) -> Any: ...
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> Any: ...
+
+
+def outputs_of(round_: RoundLike) -> dict[TopicPartition, list[Row]]:
+    """Return the records that *round_* publishes, by where they go, in their order."""
+    rows: dict[TopicPartition, list[Row]] = {}
+    for output in round_.outputs:
+        rows.setdefault(TopicPartition(output.topic, output.partition), []).append(Row(output.key, output.value, output.headers))
+    return rows
+
+
+def changelog_of(round_: RoundLike) -> list[Row]:
+    """Return the changelog rows of *round_*: tombstones, then values, the partition row last."""
+    return [*(Row(key, None) for key in round_.deletes), *(Row(key, value) for key, value in round_.puts.items())]
+
+
+async def send(producer: BatchProducer, rows: dict[TopicPartition, list[Row]]) -> dict[TopicPartition, Acked]:
+    """
+    Send *rows* and wait until all of them are acknowledged.
+
+    Raises:
+        KafkaError: the broker will not take them.
+        RestartRequired: the broker does not say where they lie.
+    """
+    batches = {place: list(_batches(producer, its_rows)) for place, its_rows in rows.items()}
+    waiting: dict[TopicPartition, list[Any]] = {place: [] for place in batches}
+    # The first batch of every partition goes out before any second one: within a transaction this registers all partitions
+    # with the coordinator in one request.
+    for turn in range(max(map(len, batches.values()), default=0)):
+        for place, its_batches in batches.items():
+            if turn < len(its_batches):
+                waiting[place].append(await producer.send_batch(its_batches[turn], place.topic, partition=place.partition))
+    return {place: await _acknowledged(place, batches[place], futures) for place, futures in waiting.items()}
+
+
+def _batches(producer: BatchProducer, rows: Iterable[Row]) -> Iterator[Any]:
+    batch = producer.create_batch()
+    for key, value, headers in rows:
+        if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            yield batch
+            batch = producer.create_batch()
+            batch.append(timestamp=None, key=key, value=value, headers=headers)  # the first one fits, whatever its size
+    if batch.record_count():
+        yield batch
+
+
+async def _acknowledged(place: TopicPartition, batches: Sequence[Any], futures: Sequence[Any]) -> Acked:
+    first = last = -1
+    is_contiguous = True
+    for batch, future in zip(batches, futures, strict=True):
+        offset = (await future).offset
+        if offset < 0:
+            raise RestartRequired(
+                what=f"{place.topic}[{place.partition}]", problem="the broker knows a batch already, but no longer where it lies"
+            )
+        is_contiguous = is_contiguous and (first < 0 or offset == last + 1)
+        first = offset if first < 0 else first
+        last = offset + batch.record_count() - 1
+    return Acked(first, last, is_contiguous)

@@ -1,0 +1,130 @@
+"""Every contact's score as of an instant, read from the changelog alone: the worker may be running, or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from worker.errors import ConfigError
+from worker.export import score_lines, scores_csv, write_files
+from worker.pipeline import PARTITION_KEY, PartitionRow, decode_partition_row, fence_of
+from worker.scoring.codec import decode_contact
+from worker.scoring.matching import Matcher
+from worker.scoring.model_file import load_model
+from worker.stream.aiokafka_private import high_watermarks
+from worker.stream.security import client_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from worker.scoring.contact import Contact
+    from worker.scoring.model import Model
+    from worker.settings import Settings
+
+_CONTROL_KEYS = (b"\x00", b"\x01")
+
+
+class Dumped(NamedTuple):
+    """What a dump wrote."""
+
+    contacts: int
+    as_of_ms: int
+
+
+async def dump_scores(settings: Settings, out: Path, as_of_ms: int | None) -> Dumped:
+    """
+    Write `scores.csv` for each loaded model into *out*, one folder a model when there are several.
+
+    Args:
+        settings: Names the brokers, the changelog and the models.
+        out: Folder, made when absent.
+        as_of_ms: Instant to read at; None means the partition time that every partition has reached.
+
+    Raises:
+        ConfigError: The changelog is empty, or *as_of_ms* is None and no partition has seen an event.
+        StateError: State that old is no longer kept, or was written by another model.
+    """
+    models = [load_model(source) for source in settings.models]
+    values = await read_changelog(settings)
+    rows = [decode_partition_row(value) for (_, key), value in values.items() if key == PARTITION_KEY]
+    if as_of_ms is None:
+        as_of_ms = _reached(rows, models, settings.changelog_topic)
+    matchers = [Matcher(model) for model in models]
+    contacts: list[tuple[bytes, Contact]] = [
+        (key, decode_contact(value, models, matchers))
+        for (_, key), value in values.items()
+        if not key.startswith(_CONTROL_KEYS)
+    ]
+    for index, model in enumerate(models):
+        folder = out if len(models) == 1 else out / model.name
+        write_files(folder, scores_csv(score_lines(contacts, model, index, as_of_ms)), None)
+    return Dumped(len(contacts), as_of_ms)
+
+
+def _reached(rows: Sequence[PartitionRow], models: Sequence[Model], changelog: str) -> int:
+    """Return the partition time that every partition with events has reached."""
+    lateness_ms = max(model.lateness_ms for model in models)
+    times = []
+    for row in rows:
+        if row.mode == "wall" and row.time_ms is not None:
+            times.append(row.time_ms)
+        elif row.mode == "stream" and row.newest_ms is not None:
+            times.append(row.newest_ms - lateness_ms)
+    if not times:
+        raise ConfigError(
+            where=changelog,
+            problem="no partition has seen an event",
+            fix="check LEADSCORE_APP_ID, or send events first",
+        )
+    return min(times)
+
+
+async def read_changelog(settings: Settings) -> dict[tuple[int, bytes], bytes]:
+    """Return the value of each (partition, key) of the changelog: that of the highest fence, up to the end as it stands now."""
+    topic = settings.changelog_topic
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4 << 20,
+    )
+    await consumer.start()
+    try:
+        numbers = await _partitions(consumer, topic)
+        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+        consumer.assign(partitions)
+        ends = await high_watermarks(consumer, partitions)
+        await consumer.seek_to_beginning(*partitions)
+        return await _read_until(consumer, ends)
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    numbers = consumer.partitions_for_topic(topic)
+    if not numbers:
+        await consumer.topics()
+        numbers = consumer.partitions_for_topic(topic)
+    if not numbers:
+        raise ConfigError(
+            where=topic, problem="there is no such topic", fix="check LEADSCORE_BROKERS and LEADSCORE_APP_ID"
+        )
+    return set(numbers)
+
+
+async def _read_until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> dict[tuple[int, bytes], bytes]:
+    values: dict[tuple[int, bytes], bytes] = {}
+    left = {partition for partition, end in ends.items() if end > 0}
+    while left:
+        for partition, records in (await consumer.getmany(timeout_ms=200)).items():
+            for record in records:
+                place = (partition.partition, record.key)
+                if record.value is None:
+                    values.pop(place, None)
+                elif place not in values or fence_of(record.value) >= fence_of(values[place]):
+                    values[place] = record.value
+        left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
+    return values

@@ -1,0 +1,60 @@
+"""The end of a process that must not go on: one log line, then out, without any clean-up that could still write."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+from aiokafka.errors import KafkaError
+
+from worker.errors import RestartRequired, WorkerError
+from worker.stream.txn_offsets import GroupFenced
+
+_log = logging.getLogger(__name__)
+
+Die = Callable[[BaseException], None]
+"""Ends the process because of an error; in tests of a part it may only note it."""
+
+_FRAMES = 4
+
+
+def die(error: BaseException) -> None:
+    """
+    Log *error* in one line and end the process at once, with its exit code (70 unless it is an error of ours).
+
+    Nothing is flushed to Kafka or to the store: whatever was not committed happens again after the restart.
+    """
+    code = exit_code_of(error)
+    _log.critical(
+        "worker_ends exit=%d code=%s reason=%s",
+        code,
+        error.code if isinstance(error, WorkerError) else RestartRequired.code,
+        describe(error),
+        extra={"exit_code": code, "error": type(error).__name__},
+    )
+    for handler in (*logging.getLogger().handlers, *_log.handlers):
+        handler.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return the exit code that *error* asks for: 70, restart me, unless it is an error of ours that says otherwise."""
+    return error.exit_code if isinstance(error, WorkerError) else RestartRequired.exit_code
+
+
+def describe(error: BaseException) -> str:
+    """
+    Return what went wrong in one line.
+
+    The text of an unforeseen error is left out, since it may quote a record; where it was raised is said instead.
+    """
+    if isinstance(error, WorkerError | KafkaError | GroupFenced):
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = " < ".join(f"{frame.name} {os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))  # noqa: PTH119
+    return f"{type(error).__name__} in {places or 'unknown place'}"

@@ -1,0 +1,249 @@
+"""One owned partition at work: records folded as polled, rounds ended by time, count or size, one under way at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from worker.clock import monotonic
+from worker.stream.aiokafka_private import Progress
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+    from worker.stores.base import ContactStore, Due
+    from worker.stream.delivery import Delivery
+    from worker.stream.fatal import Die
+    from worker.stream.ports import PartitionLike, RoundLike
+
+_LEAST_ROUND_S = 0.100
+_ROUND_S_A_BUSY_PARTITION = 0.007  # about what one transaction costs worker and broker together
+_CATCHING_UP_ROUND_S = 1.0  # nobody waits for a round while thousands of records do; few large ones are cheaper
+_LOW_LATENCY_S = 0.020
+_POSITION_ONLY_S = 1.0
+_FOLD_EVENTS = 2000  # folded without giving the event loop a turn: some 20 ms
+
+
+@dataclass(frozen=True)
+class RoundLimits:
+    """When a round ends."""
+
+    events: int
+    events_catching_up: int
+    dirty_bytes: int
+    is_low_latency: bool
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> RoundLimits:
+        """Return the limits that *settings* give."""
+        return cls(settings.round_events, settings.round_events_catching_up, settings.round_bytes, settings.low_latency)
+
+    def seconds(self, busy_partitions: int, *, is_catching_up: bool) -> float:
+        """Return how long a round stays open; a transaction each for many partitions needs longer rounds."""
+        if is_catching_up:
+            return _CATCHING_UP_ROUND_S
+        return max(_LEAST_ROUND_S, _ROUND_S_A_BUSY_PARTITION * busy_partitions)
+
+
+Observe = Callable[[int, "RoundLike", float], None]
+"""Hears of each settled round: partition, round, seconds from its end to the store."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all partitions of a worker share."""
+
+    store: ContactStore
+    delivery: Delivery
+    limits: RoundLimits
+    die: Die
+    count_busy: Callable[[], int]
+    observe: Observe
+
+
+class OwnedPartition:
+    """
+    The work on one owned source partition.
+
+    Args:
+        number: The partition.
+        scoring: Its pure half.
+        start: Source offset to read first.
+        stored_offset: Last changelog offset that the store includes; None: none.
+        surroundings: What it shares with the others.
+    """
+
+    def __init__(
+        self, number: int, scoring: PartitionLike, start: int, stored_offset: int | None, surroundings: Surroundings
+    ) -> None:
+        self.number = number
+        self.scoring = scoring
+        self.next_offset = start  # of the next record to fold
+        self.committed = start  # durable up to here
+        self.progress: Progress | None = None
+        self.last_folded_ms: int | None = None  # record time of the last record folded
+        self.ended_at = self.moved_at = monotonic()
+        self.under_way: asyncio.Task[None] | None = None
+        self.under_way_since = 0.0
+        self._shared = surroundings
+        self._get_many = partial(surroundings.store.get_many, number)
+        self._stored_offset = stored_offset
+        self._backlog: deque[list[Any]] = deque()
+        self._deadline: asyncio.TimerHandle | None = None
+        self._is_overdue = False
+        self._is_hurried = False
+        self.is_closed = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether records wait: polled, or folded and not yet written."""
+        return bool(self._backlog) or self.scoring.pending > 0
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether polled records wait to be folded."""
+        return bool(self._backlog)
+
+    @property
+    def has_read_everything(self) -> bool:
+        """Whether every record that a read_committed consumer may see was folded, as the last poll saw it."""
+        return not self._backlog and self.progress is not None and self.progress.position >= self.progress.stable
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether more than a round's worth of records waits."""
+        return self.progress is not None and self.progress.highwater - self.next_offset > self._shared.limits.events
+
+    @property
+    def oldest_unread_ms(self) -> int | None:
+        """Record time of the oldest record that is polled and not folded."""
+        return self._backlog[0][0].timestamp if self._backlog else None
+
+    def take(self, records: Sequence[Any], progress: Progress | None) -> None:
+        """Take what a poll brought. Records below the next offset were polled before a seek and are dropped."""
+        if progress is not None:
+            self.progress = progress
+        kept = list(records)
+        if kept and kept[0].offset < self.next_offset:
+            kept = [record for record in kept if record.offset >= self.next_offset]
+        if kept:
+            self._backlog.append(kept)
+
+    def fold_next(self) -> bool:
+        """Fold some of the backlog into the open round; False when the round is full and another is under way."""
+        limits = self._shared.limits
+        room = (limits.events_catching_up if self.is_catching_up else limits.events) - self.scoring.pending
+        if room <= 0 or self.scoring.dirty_bytes >= limits.dirty_bytes:
+            self._end_when_possible()
+            return False
+        records = self._backlog.popleft()
+        chunk = records[: min(room, _FOLD_EVENTS)]
+        if len(chunk) < len(records):
+            self._backlog.appendleft(records[len(chunk) :])
+        self.scoring.fold(chunk, self._get_many)
+        self.next_offset = chunk[-1].offset + 1
+        self.last_folded_ms = chunk[-1].timestamp
+        self.moved_at = monotonic()
+        if len(chunk) >= room or self.scoring.dirty_bytes >= limits.dirty_bytes:
+            self._end_when_possible()
+        else:
+            self._schedule()
+        return True
+
+    def fire(self, entries: Sequence[Due]) -> None:
+        """Advance the contacts of *entries* into the open round."""
+        self.scoring.fire(entries, self._get_many)
+
+    def end_idle_round(self) -> None:
+        """Commit the position alone when only control or aborted records moved it, at most once a second."""
+        if self.under_way is None and not self.is_busy and self.progress is not None:
+            if self.progress.position > self.committed and monotonic() - self.ended_at >= _POSITION_ONLY_S:
+                self.end_round()
+
+    def end_round(self) -> None:
+        """Close the open round and send it on its way; nothing happens while another one is, or when it is empty."""
+        if self.under_way is not None or self.is_closed:
+            return
+        self._unschedule()
+        round_ = self.scoring.drain(self._position())
+        self.ended_at = monotonic()
+        if round_ is not None:
+            self.under_way_since = self.ended_at
+            self.under_way = asyncio.create_task(self._carry(round_), name=f"round of partition {self.number}")
+            self.under_way.add_done_callback(self._on_carried)
+
+    async def settle(self) -> None:
+        """Make everything folded so far durable and wait for it."""
+        while self.under_way is not None or self.scoring.pending:
+            if self.under_way is None:
+                self.end_round()
+            if self.under_way is not None:
+                await asyncio.wait({self.under_way})
+
+    def close(self) -> None:
+        """Do nothing more for this partition; what is polled and not folded is left to its next owner."""
+        self.is_closed = True
+        self._backlog.clear()
+        self._unschedule()
+
+    def _position(self) -> int | None:
+        """Return the consumer's position, None while records before it wait to be folded."""
+        if self._backlog or self.progress is None or self.progress.position < self.next_offset:
+            return None
+        return self.progress.position
+
+    def _schedule(self) -> None:
+        loop = asyncio.get_running_loop()
+        limits = self._shared.limits
+        if self._deadline is None:
+            seconds = limits.seconds(self._shared.count_busy(), is_catching_up=self.is_catching_up)
+            self._deadline = loop.call_later(seconds, self._on_deadline)
+        if limits.is_low_latency and self.scoring.has_transitions and not self._is_hurried:
+            self._is_hurried = True
+            if self._deadline.when() > loop.time() + _LOW_LATENCY_S:
+                self._deadline.cancel()
+                self._deadline = loop.call_later(_LOW_LATENCY_S, self._on_deadline)
+
+    def _unschedule(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None
+        self._is_overdue = self._is_hurried = False
+
+    def _on_deadline(self) -> None:
+        self._end_when_possible()
+
+    def _end_when_possible(self) -> None:
+        if self.under_way is None:
+            self._guarded(self.end_round)
+        else:
+            self._is_overdue = True
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - a timer has no caller that could hear of it
+            self._shared.die(error)
+
+    async def _carry(self, round_: RoundLike) -> None:
+        shared = self._shared
+        last = await shared.delivery.deliver(self.number, round_)
+        shared.store.write(self.number, round_.puts, round_.deletes, round_.due, self._stored_offset, last)
+        self._stored_offset = last
+        self.scoring.settled()
+        self.committed = round_.next_offset
+        shared.delivery.done(self.number, round_.next_offset)
+        self.moved_at = monotonic()
+        shared.observe(self.number, round_, self.moved_at - self.under_way_since)
+
+    def _on_carried(self, task: asyncio.Task[None]) -> None:
+        self.under_way = None
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            self._shared.die(error)
+        elif self._is_overdue:
+            self._guarded(self.end_round)

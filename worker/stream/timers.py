@@ -1,0 +1,58 @@
+"""Timers: every second, the contacts of each owned partition whose due instant has passed, in due order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from worker.clock import monotonic
+
+if TYPE_CHECKING:
+    from worker.stores.base import ContactStore, Due
+    from worker.stream.rounds import OwnedPartition
+
+INTERVAL_S = 1.0
+_ENTRIES_A_ROUND = 1000
+
+
+class Timers:
+    """
+    Fires what is due in the partitions that *owned* gives.
+
+    Args:
+        store: Holds the due index.
+        owned: Gives the partitions at work; asked each second.
+        is_wall: Whether time goes on by the clock when no event comes.
+    """
+
+    def __init__(self, store: ContactStore, owned: Callable[[], Iterable[OwnedPartition]], *, is_wall: bool) -> None:
+        self._store = store
+        self._owned = owned
+        self._is_wall = is_wall
+
+    async def run(self) -> None:
+        """Fire each second until cancelled. An exception means that this process must not go on."""
+        while True:
+            began = monotonic()
+            await asyncio.gather(*(self.fire_due(one) for one in list(self._owned())))
+            await asyncio.sleep(max(0.0, INTERVAL_S - (monotonic() - began)))
+
+    async def fire_due(self, one: OwnedPartition) -> None:
+        """Fire everything that is due in *one* by now, a round for each thousand."""
+        if self._is_wall and one.has_read_everything and one.progress is not None:
+            # Not this machine's present: the moment at which the broker said that nothing is left to read.
+            one.scoring.advance_wall(one.progress.polled_ms)
+        before: list[Due] = []
+        while (until := one.scoring.due_until()) is not None:
+            # The index knows what rounds that are under way have changed only once they are stored.
+            while one.under_way is not None:
+                await asyncio.wait({one.under_way})
+            if one.is_closed:
+                return
+            entries = self._store.due_before(one.number, until, _ENTRIES_A_ROUND)
+            if not entries or entries == before:
+                return
+            before = entries
+            one.fire(entries)
+            one.end_round()
