@@ -131,9 +131,10 @@ def _event_of(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
 
 def _message_of(record: logging.LogRecord) -> str:
     """Return a library's text, with exceptions in it made safe."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(safe_text(arg) if isinstance(arg, BaseException) else arg for arg in record.args)
     text = record.getMessage()
+    if isinstance(record.args, tuple) and any(isinstance(arg, BaseException) for arg in record.args):
+        safe = (safe_text(arg) if isinstance(arg, BaseException) else arg for arg in record.args)
+        text = str(record.msg) % tuple(safe)
     # asyncio appends the repr of the task, and with it that of the exception, to its first line.
     return text.partition("\n")[0] if record.name == "asyncio" else text
 

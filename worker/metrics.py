@@ -90,7 +90,10 @@ TRANSITIONS = Metric(
     ("lead.sales_ready", "lead.cooled", "lead.tier_changed"),
 )
 TIMERS_FIRED = Metric(
-    "leadscore_timers_fired_total", "counter", "Contacts evaluated because an instant had come.", _PLACE
+    "leadscore_timers_fired_total",
+    "counter",
+    "Evaluations because an instant had come.",
+    (*_PLACE, "model"),
 )
 OTHER_COUNTS = Metric(
     "leadscore_other_counts_total", "counter", "What a round counted and no other metric shows.", (*_PLACE, "reason")
@@ -170,7 +173,7 @@ class Metrics:
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
-    def add(self, metric: Metric, n: float = 1, **labels: str | int) -> None:
+    def add(self, metric: Metric, n: float = 1, /, **labels: object) -> None:
         """
         Add *n* to a counter.
 
@@ -184,16 +187,16 @@ class Metrics:
         values = self._numbers[metric]
         values[series] = values.get(series, 0.0) + n
 
-    def set(self, metric: Metric, value: float, **labels: str | int) -> None:
+    def set(self, metric: Metric, value: float, /, **labels: object) -> None:
         """Set a gauge to *value*; raises ValueError as `add` does."""
         self._numbers[metric][self._series(metric, "gauge", labels)] = float(value)
 
-    def observe(self, metric: Metric, value: float, **labels: str | int) -> None:
+    def observe(self, metric: Metric, value: float, /, **labels: object) -> None:
         """Put *value* into a histogram; raises ValueError as `add` does."""
         series = self._series(metric, "histogram", labels)
         self._distributions[metric].setdefault(series, _Distribution()).observe(value)
 
-    def value(self, metric: Metric, **labels: str | int) -> float:
+    def value(self, metric: Metric, /, **labels: object) -> float:
         """Return the value of a counter or gauge, 0 when nothing was written yet; for the status page and tests."""
         return self._numbers[metric].get(self._series(metric, metric.kind, labels), 0.0)
 
@@ -209,7 +212,7 @@ class Metrics:
         all such counts, so that nothing that a round counts stays unseen.
         """
         for (what, label), n in counts.items():
-            place: dict[str, str | int] = {"topic": topic, "partition": partition}
+            place: dict[str, object] = {"topic": topic, "partition": partition}
             model, _, kind = label.rpartition(" ")
             if what == "transitions" and kind in TRANSITIONS.reasons:
                 self.add(TRANSITIONS, n, model=model, reason=kind, **place)
@@ -245,7 +248,7 @@ class Metrics:
         """Return everything in the text format of Prometheus, the process's own CPU and memory included."""
         return generate_latest(self._registry)
 
-    def _series(self, metric: Metric, kind: Kind, labels: Mapping[str, str | int]) -> _Series:
+    def _series(self, metric: Metric, kind: Kind, labels: Mapping[str, object]) -> _Series:
         if metric not in self._numbers and metric not in self._distributions:
             raise ValueError(f"{metric.name} is not in the catalogue")
         if metric.kind != kind:

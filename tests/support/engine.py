@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from worker.export import ScoreLine, score_lines, transition_line
 from worker.pipeline import PARTITION_KEY, Output, Partition, PipelineOptions, Topics
 from worker.replay import replay_lines
-from worker.scoring.codec import decode_contact
+from worker.scoring.codec import body_of, decode_contact
 from worker.scoring.contact import Contact
 from worker.scoring.matching import Matcher
 from worker.scoring.model import Model
@@ -121,6 +123,11 @@ class RestartedPartition:
             partition.fire(entries, self._get_many)
             self._close(partition)
 
+    def rewind(self) -> None:
+        """Forget where reading goes on, as if an older partition row had been restored; contacts stay as they are."""
+        offset = self._changelog_offset or 0
+        self.store.write(_STORED_PARTITION, {}, [PARTITION_KEY], [], self._changelog_offset, offset)
+
     def _get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return self.store.get_many(_STORED_PARTITION, keys)
 
@@ -152,3 +159,14 @@ class RestartedPartition:
         told = [one.value for one in self.outputs if one.topic == TOPICS.qualifications and one.value is not None]
         rows = [_row(line) for line in score_lines(self.contacts(), self.model, 0, as_of)]
         return EngineReading(rows, _in_file_order(told), _comparable(self.counts))
+
+
+def stored_history(value: bytes, model: str) -> list[Any]:
+    """
+    Return what a stored value says of the fold of *model*: newest instant, base, journal and the hashes of late ids.
+
+    The latch and the last evaluation follow processing order and are left out.
+    """
+    state = msgspec.msgpack.decode(body_of(value))[model]
+    state += [None] * (7 - len(state))
+    return [*state[2:5], state[6]]

@@ -8,6 +8,7 @@ window are met exactly; ids and once-keys come from small pools, so that they re
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,8 +59,8 @@ def models(draw: st.DrawFn) -> Json:
             key = draw(st.sampled_from(["types", "not_types"]))
             model["activity"] = {key: draw(st.lists(st.sampled_from(TYPES), min_size=1, max_size=3, unique=True))}
     if draw(st.booleans()):
-        model["tiers"] = {"cold": 0, "warm": 25, "hot": 50}
-    model["qualify"] = draw(_qualifications(names, tiers="tiers" in model))
+        model["tiers"] = {"cold": 0, "warm": 25, "hot": 40}
+    model["qualify"] = draw(_qualifications(_caps(names, groups, score), tiers="tiers" in model))
     feedback = draw(_feedback(names, recycle=model["qualify"].get("again") == "recycle"))
     if feedback:
         model["feedback"] = feedback
@@ -69,6 +70,20 @@ def models(draw: st.DrawFn) -> Json:
 def model_text(model: Mapping[str, Any]) -> str:
     """Return *model* as a model file: JSON is YAML."""
     return json.dumps(model)
+
+
+def lateness_of(model: Mapping[str, Any]) -> int:
+    """Return the lateness of a generated model in ms."""
+    return {"1h": HOUR, "1d": DAY, "3d": 3 * DAY, "30d": 30 * DAY}[model.get("lateness", "3d")]
+
+
+CLOCK = "zz-clock"
+"""A contact that only makes time pass for the others."""
+
+
+def clock_event(instant: int) -> Json:
+    """Return an event that brings a partition's time forward and means nothing else to anybody but `CLOCK`."""
+    return {"id": "tick", "contact_id": CLOCK, "type": "clock.ticked", "occurred_at": instant, "machine": True}
 
 
 @st.composite
@@ -158,7 +173,8 @@ def _steps(draw: st.DrawFn, groups: Sequence[str]) -> Json:
     if "reset" in kinds:
         step["reset"] = draw(st.lists(st.sampled_from(list(groups)), min_size=1, max_size=2, unique=True))
     if "multiply" in kinds:
-        step["multiply"] = draw(st.sampled_from([0, 0.5, 0.9, 1.25]))
+        # a factor above 1 that repeats would grow without end, and is refused
+        step["multiply"] = draw(st.sampled_from([0, 0.5, 0.9] if "every" in step else [0, 0.5, 0.9, 1.25]))
     if "points" in kinds:
         step["points"] = draw(st.sampled_from([3, 20]))
     elif "take" in kinds:
@@ -168,29 +184,52 @@ def _steps(draw: st.DrawFn, groups: Sequence[str]) -> Json:
     return step
 
 
+def _caps(names: Sequence[str], groups: Json, score: Json) -> dict[str, float]:
+    """Return the highest value that the score and each group can have: a model that asks for more is refused."""
+    caps = {name: float(groups.get(name, {}).get("cap", math.inf)) for name in names}
+    return caps | {"score": min(sum(caps.values()), score.get("cap", math.inf))}
+
+
 @st.composite
-def _score_conditions(draw: st.DrawFn, groups: Sequence[str], *, tiers: bool, low: bool) -> Json:
-    bounds = [5, 10, 20, 37.5] if low else [25, 40, 60, 100]
-    operator = "less_than" if low else "at_least"
-    kinds = ["score", "score", "group", "both"] + (["tier"] if tiers else [])
+def _good_scores(draw: st.DrawFn, caps: Mapping[str, float], *, tiers: bool) -> Json:
+    names = [name for name in caps if name != "score"]
+    kinds = ["score", "score", "score", "group", "both", "band", "not"] + (["tier"] if tiers else [])
     kind = draw(st.sampled_from(kinds))
     if kind == "tier":
-        return {"tier": {operator: "warm" if low else "hot"}}
+        return {"tier": {"at_least": "hot"}}
+    if kind == "band":  # more points may end it, fewer may bring it back
+        return {"score": {"at_least": 20, "at_most": 37.5}}
+    if kind == "not":
+        return {"not": {"score": {"less_than": 25}}}
     condition: Json = {}
     if kind in {"score", "both"}:
-        condition["score"] = {operator: draw(st.sampled_from(bounds))}
+        bounds = [bound for bound in (25, 37.5, 60, 100) if bound <= caps["score"]]
+        condition["score"] = {"at_least": draw(st.sampled_from(bounds))}
     if kind in {"group", "both"}:
-        condition[f"groups.{draw(st.sampled_from(list(groups)))}"] = {
-            ("at_most" if low else "more_than"): draw(st.sampled_from([0, *bounds]))
-        }
+        name = draw(st.sampled_from(names))
+        bounds = [bound for bound in (0, 20, 39.5, 60) if bound < caps[name]]
+        condition[f"groups.{name}"] = {"more_than": draw(st.sampled_from(bounds))}
     return condition
 
 
 @st.composite
-def _qualifications(draw: st.DrawFn, groups: Sequence[str], *, tiers: bool) -> Json:
-    qualify: Json = {"when": draw(_score_conditions(groups, tiers=tiers, low=False))}
+def _bad_scores(draw: st.DrawFn, names: Sequence[str], *, tiers: bool) -> Json:
+    kinds = ["score", "score", "score", "group", "any", "above"] + (["tier"] if tiers else [])
+    kind = draw(st.sampled_from(kinds))
+    if kind == "tier":
+        return {"tier": {"less_than": "warm"}}
+    if kind == "above":
+        return {"score": {"more_than": 30}}
+    of_score = {"score": {"less_than": draw(st.sampled_from([5, 10, 20, 37.5]))}}
+    of_group = {f"groups.{draw(st.sampled_from(list(names)))}": {"at_most": draw(st.sampled_from([0, 10, 25]))}}
+    return {"score": of_score, "group": of_group, "any": {"any": [of_score, of_group]}}[kind]
+
+
+@st.composite
+def _qualifications(draw: st.DrawFn, caps: Mapping[str, float], *, tiers: bool) -> Json:
+    qualify: Json = {"when": draw(_good_scores(caps, tiers=tiers))}
     if draw(st.booleans()):
-        qualify["rearm"] = draw(_score_conditions(groups, tiers=tiers, low=True))
+        qualify["rearm"] = draw(_bad_scores([name for name in caps if name != "score"], tiers=tiers))
     if draw(st.booleans()):
         qualify["again"] = draw(st.sampled_from(["rearm", "recycle"]))
     if draw(st.booleans()):

@@ -22,6 +22,20 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
 )
 """What each exit code of `leadscore` means."""
 
+DEAD_LETTERS: tuple[tuple[str, str], ...] = (
+    ("event.null_value", "The record has no value."),
+    ("event.too_large", "The value is over 256 KiB."),
+    ("event.too_deep", "Objects and arrays lie more than 32 levels deep."),
+    ("event.not_json", "The value is no JSON text in UTF-8."),
+    ("event.not_object", "The value is JSON, but no object."),
+    ("event.missing_field", "A field that an event must have is not there."),
+    ("event.bad_field", "A field has a value that it cannot have."),
+    ("event.bad_time", "A time is no RFC 3339 text or integer of milliseconds from 1990 to 2099."),
+    ("event.key_mismatch", "The record's key is not the contact's id."),
+    ("event.misplaced", "The record was forwarded and still lies in another partition than its key belongs to."),
+)
+"""Why a record is dead-lettered, in the order in which it is tested."""
+
 
 REFERENCE = Path(__file__).parents[1] / "REFERENCE.md"
 """Where the tables are kept."""
@@ -54,10 +68,11 @@ def settings_reference() -> str:
     sections: dict[str, list[Variable]] = {}
     for variable in VARIABLES:
         sections.setdefault(variable.section, []).append(variable)
-    parts = [
-        "Settings are environment variables. An unknown `LEADSCORE_*` variable is an error. A secret may be read from a file "
-        "instead: add `_FILE` to its name and give the path.\n"
-    ]
+    introduction = (
+        "Settings are environment variables. An unknown `LEADSCORE_*` variable is an error. A secret may be read from a "
+        "file instead: add `_FILE` to its name and give the path.\n"
+    )
+    parts = [introduction]
     for section, variables in sections.items():
         parts.append(
             f"### {section}\n\n" + _table(("variable", "value", "default", "meaning"), map(_setting_row, variables))
@@ -75,11 +90,17 @@ def metrics_reference() -> str:
 
 
 def errors_reference() -> str:
-    """Return the errors with code, exit code and meaning, then the exit codes, as Markdown tables."""
+    """Return the errors, the exit codes and the codes of dead letters as Markdown tables."""
     classes = sorted(_error_classes(errors.WorkerError), key=lambda one: one.code)
     rows = (_error_row(one) for one in classes)
     codes = ((str(code), meaning) for code, meaning in EXIT_CODES)
-    return _table(("code", "exit", "meaning"), rows) + "\n" + _table(("exit", "meaning"), codes)
+    return "\n".join(
+        (
+            _table(("code", "exit", "meaning"), rows),
+            _table(("exit", "meaning"), codes),
+            _table(("dead letter", "why"), ((f"`{code}`", why) for code, why in DEAD_LETTERS)),
+        )
+    )
 
 
 def _setting_row(variable: Variable) -> tuple[str, ...]:

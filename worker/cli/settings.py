@@ -10,6 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from worker.errors import ConfigError
 from worker.settings import load_settings
@@ -51,7 +52,8 @@ def _table(loaded: Settings) -> Table:
         if one.section != section:
             section = one.section
             table.add_section()
-            table.add_row(f"[bold]{section}[/bold]")
-        origin_text = "[dim]default[/dim]" if origin == "default" else origin
-        table.add_row(one.name, value or "[dim]not set[/dim]", origin_text)
+            table.add_row(Text(section, "bold"))
+        # Text, since a value may look like markup.
+        shown = Text(value) if value else Text("not set", "dim")
+        table.add_row(one.name, shown, Text(origin, "dim" if origin == "default" else ""))
     return table

@@ -86,7 +86,7 @@ def depth_of(value: bytes) -> int:
     3
     """
     brackets = _STRING.sub(b"", value).translate(_BRACKET_STEPS, _NO_BRACKETS)
-    return max(accumulate(memoryview(brackets).cast("b")), default=0)
+    return max(accumulate(memoryview(brackets).cast("b"), initial=0))
 
 
 def _refused(code: str, path: str, problem: str) -> EventRefused:

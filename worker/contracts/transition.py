@@ -19,13 +19,13 @@ Kind = Literal["lead.sales_ready", "lead.cooled", "lead.tier_changed"]
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """What one rule contributes to the score."""
+    """What one line of the explanation contributes to the score: a rule, or a pool as a whole."""
 
     rule: str
     points: float  # now
     awarded: float  # when given, before they faded
     count: int  # awards
-    last_at: str  # RFC 3339; the newest award
+    last_at: str | None = None  # RFC 3339; the newest award; None where there was none
 
 
 class EventSource(msgspec.Struct, frozen=True):
@@ -82,7 +82,12 @@ def transition_id(contact_id: str, model: str, epoch: int, number: int, kind: st
 
 def encode_transition(transition: Transition) -> bytes:
     """Return *transition* as JSON with sorted keys; what is None is left out, but not null attributes."""
-    return encode_json({name: value for name, value in _fields(transition).items() if value is not None})
+    fields = _present(transition)
+    if transition.event is not None:
+        fields["event"] = _present(transition.event)
+    if transition.reasons is not None:
+        fields["reasons"] = [_present(reason) for reason in transition.reasons]
+    return encode_json(fields)
 
 
 def transition_headers(transition: Transition) -> list[tuple[str, bytes]]:
@@ -98,10 +103,5 @@ def transition_headers(transition: Transition) -> list[tuple[str, bytes]]:
     ]
 
 
-def _fields(transition: Transition) -> dict[str, Any]:
-    fields = msgspec.structs.asdict(transition)
-    if transition.event is not None:
-        fields["event"] = msgspec.structs.asdict(transition.event)
-    if transition.reasons is not None:
-        fields["reasons"] = [msgspec.structs.asdict(reason) for reason in transition.reasons]
-    return fields
+def _present(struct: msgspec.Struct) -> dict[str, Any]:
+    return {name: value for name in struct.__struct_fields__ if (value := getattr(struct, name)) is not None}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import shutil
 import signal
@@ -19,17 +18,15 @@ from worker.clock import Deadline
 from worker.demo.java import find_java
 from worker.demo.kafka_jars import KAFKA_VERSION, kafka_jars
 from worker.demo.loopback import LOOPBACK, answers, free_ports
+from worker.demo.supervised import SupervisedProcess, log_tail
 from worker.errors import DependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _STOP_WITHIN_S = 20.0
 _FORMAT_WITHIN_S = 60.0
-_FREEZE_WITHIN_S = 5.0
 _PORT_ATTEMPTS = 3
-_LOG_TAIL_BYTES = 4000
 
 _LOG4J2 = """\
 Configuration:
@@ -108,8 +105,7 @@ class EmbeddedBroker:
         self._ready_within_s = ready_within_s
         self._say = say
         self._version = version
-        self._supervisor: subprocess.Popen[str] | None = None
-        self._pid: int | None = None
+        self._process: SupervisedProcess | None = None
         self._port = 0
         self._java: list[str] = []
 
@@ -149,14 +145,14 @@ class EmbeddedBroker:
         Raises:
             DependencyError: It is not running.
         """
-        if self._pid is None or not self.is_running:
+        if self._process is None or not self.is_running:
             raise self._failure("is not running")
-        return self._pid
+        return self._process.pid
 
     @property
     def is_running(self) -> bool:
         """Whether the process exists; a frozen one does."""
-        return self._supervisor is not None and self._supervisor.poll() is None
+        return self._process is not None and self._process.is_running
 
     def start(self) -> None:
         """
@@ -185,26 +181,25 @@ class EmbeddedBroker:
 
     def stop(self) -> None:
         """Shut it down in good order (SIGTERM), by force when that takes over 20 s; data stay."""
-        if self.is_running:
-            self._signal(signal.SIGCONT)
-            self._signal(signal.SIGTERM)
-        self._reap(_STOP_WITHIN_S)
+        if self._process is not None:
+            self._process.stop(_STOP_WITHIN_S)
+            self._process = None
 
     def kill(self) -> None:
         """Kill it at once (SIGKILL); data stay as they are on disk."""
-        self._signal(signal.SIGKILL)
-        self._reap(_STOP_WITHIN_S)
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
 
     def freeze(self) -> None:
         """Stop it in its tracks (SIGSTOP): connections stay open, nothing answers once this returns."""
-        os.kill(self.pid, signal.SIGSTOP)
-        deadline = Deadline(_FREEZE_WITHIN_S)
-        while not _is_stopped(self.pid) and not deadline.has_passed:
-            self._pause(0.01)
+        if self._process is not None:
+            self._process.freeze()
 
     def thaw(self) -> None:
         """Let it go on after `freeze` (SIGCONT)."""
-        os.kill(self.pid, signal.SIGCONT)
+        if self._process is not None:
+            self._process.thaw()
 
     def restart(self) -> None:
         """Stop in good order and start again on the same port and data."""
@@ -268,81 +263,22 @@ class EmbeddedBroker:
             raise self._failure(f"its directory could not be formatted (exit {done.returncode})")
 
     def _launch(self) -> None:
-        remove = str(self.directory) if self._owns_directory else ""
         serve = [*self._java, "kafka.Kafka", str(self.directory / "server.properties")]
-        self._supervisor = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_SUPERVISOR), str(self.log_file), remove, *serve],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C in the terminal is not for the broker: the worker stops first
-        )
-        assert self._supervisor.stdout is not None  # noqa: S101 - said PIPE above
-        line = self._supervisor.stdout.readline().strip()
-        if not line.isdecimal():
-            raise self._failure("its process could not be started")
-        self._pid = int(line)
-        self._await_ready()
-
-    def _await_ready(self) -> None:
+        remove = self.directory if self._owns_directory else None
+        self._process = process = SupervisedProcess(serve, log=self.log_file, remove=remove)
         deadline = Deadline(self._ready_within_s)
-        while self.is_running and not deadline.has_passed:
-            if answers(LOOPBACK, self._port):
-                return
-            self._pause(0.05)
-        ended = "" if self.is_running else " (the process ended)"
-        raise self._failure(f"did not answer within {self._ready_within_s:g} s{ended}")
-
-    def _pause(self, seconds: float) -> None:
-        """Wait, but no longer than the process lives."""
-        if self._supervisor is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._supervisor.wait(seconds)
-
-    def _signal(self, number: signal.Signals) -> None:
-        # The supervisor waits for Java before it ends, so while it lives the id is Java's.
-        if self.is_running and self._pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, number)
-
-    def _reap(self, within_s: float) -> None:
-        supervisor, self._supervisor, self._pid = self._supervisor, None, None
-        if supervisor is None:
-            return
-        assert supervisor.stdin is not None  # noqa: S101
-        assert supervisor.stdout is not None  # noqa: S101
-        try:
-            supervisor.wait(within_s)
-        except subprocess.TimeoutExpired:
-            supervisor.terminate()  # it kills Java on its way out
-            supervisor.wait()
-        finally:
-            supervisor.stdin.close()
-            supervisor.stdout.close()
+        while not answers(LOOPBACK, self._port):
+            if deadline.has_passed or process.wait(0.05):
+                ended = " (the process ended)" if not process.is_running else ""
+                raise self._failure(f"did not answer within {self._ready_within_s:g} s{ended}")
 
     def _failure(self, problem: str) -> DependencyError:
+        tail = log_tail(self.log_file) if self._directory else "(none)"
         return DependencyError(
             what=f"embedded Apache Kafka {self._version}",
             problem=problem,
-            fix=f"see the end of its log:\n{self._log_tail()}",
+            fix=f"see the end of its log:\n{tail}",
         )
-
-    def _log_tail(self) -> str:
-        if self._directory is None or not self.log_file.exists():
-            return "(no log)"
-        return self.log_file.read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace") or "(empty)"
-
-
-def _is_stopped(pid: int) -> bool:
-    """Whether every thread has noticed SIGSTOP: Java's take a moment, in which they still answer."""
-    if not Path("/proc/self/task").exists():
-        return True  # not Linux: nothing to look at
-    with contextlib.suppress(OSError):  # a thread that ends while we look
-        states = [
-            task.read_text("utf-8").rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").glob("*/stat")
-        ]
-        return set(states) == {"T"}
-    return False
 
 
 def main() -> int:

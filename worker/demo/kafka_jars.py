@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 from worker.errors import DependencyError
 
@@ -48,7 +49,12 @@ def kafka_jars(say: Callable[[str], None], version: str = KAFKA_VERSION) -> list
             ) from exc
 
 
-def _resolve(jgo: Any, maven: Any, kafka: tuple[str, str, str], say: Callable[[str], None]) -> list[Path]:
+def _resolve(  # jgo ships no types
+    jgo: Any,  # noqa: ANN401
+    maven: Any,  # noqa: ANN401
+    kafka: tuple[str, str, str],
+    say: Callable[[str], None],
+) -> list[Path]:
     announced = threading.Event()
 
     def announce() -> None:
@@ -60,7 +66,13 @@ def _resolve(jgo: Any, maven: Any, kafka: tuple[str, str, str], say: Callable[[s
         announce()  # before the first request: reading the poms takes seconds as well
     # jgo.build() would also sort the jars into modules, for which it fetches a whole second JDK;
     # the broker runs from a plain class path.
-    artifacts = [*jgo.resolve(":".join(kafka)), _artifact(maven, _LOGGING)]
+    try:
+        resolved = jgo.resolve(":".join(kafka))
+    except SyntaxError:  # a pom cut short by Ctrl-C; jgo would trip over it for ever
+        announce()
+        _delete_broken_poms(Path(maven.repo_cache))
+        resolved = jgo.resolve(":".join(kafka))
+    artifacts = [*resolved, _artifact(maven, _LOGGING)]
     missing = [artifact for artifact in artifacts if not _is_whole(artifact.cached_path)]
     if missing:
         announce()
@@ -69,18 +81,26 @@ def _resolve(jgo: Any, maven: Any, kafka: tuple[str, str, str], say: Callable[[s
     return [Path(artifact.cached_path) for artifact in artifacts]
 
 
-def _artifact(maven: Any, coordinate: tuple[str, str, str]) -> Any:
+def _artifact(maven: Any, coordinate: tuple[str, str, str]) -> Any:  # noqa: ANN401
     group, name, version = coordinate
     return maven.project(group, name).at_version(version).artifact()
 
 
-def _fetch(artifact: Any) -> None:
+def _fetch(artifact: Any) -> None:  # noqa: ANN401
     # jgo takes any file of that name for the jar: one cut short by Ctrl-C would stay for ever.
     artifact.cached_path.unlink(missing_ok=True)
     artifact.resolve()
     if not _is_whole(artifact.cached_path):
         artifact.cached_path.unlink(missing_ok=True)
         raise RuntimeError(f"{artifact.filename} arrived incomplete")
+
+
+def _delete_broken_poms(repository: Path) -> None:
+    for pom in repository.rglob("*.pom"):
+        try:
+            ET.fromstring(pom.read_bytes())  # noqa: S314 - only whether it is whole; jgo parses it as well
+        except ET.ParseError:
+            pom.unlink()
 
 
 def _is_whole(path: Path | None) -> bool:

@@ -1,12 +1,21 @@
-"""A partition's records + stored values + models -> new values, outputs, dead letters, due instants; purely."""
+"""
+A partition's records + stored values + models -> new values, outputs, dead letters, due instants; purely.
 
-from worker.pipeline.partition import Partition, PipelineOptions, Record, Topics
-from worker.pipeline.round import Output, Round
+In the order in which a record meets them: `intake` (decode, dead-letter, forward), `cache` (bring the contact into memory),
+`steps` and `dues` (time, fold, latch, evaluation), `told` (what is said), `effects` (what waits), `closing` and `rows` (the round's
+end). `partition` holds them together.
+"""
+
+from worker.pipeline.inputs import PipelineOptions, Record, Topics
+from worker.pipeline.partition import Partition
+from worker.pipeline.round import Due, DueChange, Output, Round
 from worker.pipeline.rows import PARTITION_KEY, PartitionRow, decode_partition_row
 from worker.scoring.codec import fence_of, fire_of
 
 __all__ = [
     "PARTITION_KEY",
+    "Due",
+    "DueChange",
     "Output",
     "Partition",
     "PartitionRow",

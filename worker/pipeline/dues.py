@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.scoring.contact import UNKNOWN_MS
-from worker.scoring.due import may_be_due, next_due
+from worker.scoring.due import may_be_due, next_due, outlasts_good_signs
+from worker.scoring.model import NEVER_MS
 from worker.scoring.qualification import evaluate
 
 if TYPE_CHECKING:
@@ -30,8 +31,29 @@ def due_of(model: Model, state: ModelState) -> int | None:
     if state.due_ms == UNKNOWN_MS:
         head = state.history.head(model)
         after_ms = head.at_ms if state.evaluated_ms is None else state.evaluated_ms
-        state.due_ms = next_due(model, head, is_ready=state.latch.is_ready, after_ms=after_ms)
+        is_ready = state.latch.is_ready
+        state.due_ms = next_due(model, head, is_ready=is_ready, after_ms=after_ms)
+        state.floor_ms = NEVER_MS if state.due_ms is None else state.due_ms
+        if is_ready and not outlasts_good_signs(model, state.history.head_at(model, after_ms), after_ms):
+            state.floor_ms = UNKNOWN_MS
     return state.due_ms
+
+
+def note_event(state: ModelState, head: Fold, at_ms: int, *, only_raises: bool, was_ready: bool) -> None:
+    """
+    Note that *state* was evaluated at *at_ms* after an event: its due instant is to be found anew, its floor may still hold.
+
+    An open lead is due at a step at the soonest. A ready one that only gained points cools no sooner than before.
+    """
+    state.evaluated_ms = at_ms
+    state.due_ms = UNKNOWN_MS
+    next_step_ms = head.next_step_ms if head.next_step_ms > at_ms else UNKNOWN_MS
+    if not state.latch.is_ready:
+        state.floor_ms = next_step_ms
+    elif only_raises and was_ready:
+        state.floor_ms = min(state.floor_ms, next_step_ms)
+    else:
+        state.floor_ms = UNKNOWN_MS
 
 
 def handle_due(model: Model, state: ModelState, until_ms: int) -> Iterator[Handled]:
@@ -40,13 +62,13 @@ def handle_due(model: Model, state: ModelState, until_ms: int) -> Iterator[Handl
 
     The latch moves here; whoever consumes this tells what was told before asking for the next.
     """
-    if not _may_be_due(model, state, until_ms):
+    if until_ms < state.floor_ms or not _may_be_due(model, state, until_ms):
         return
     while (at_ms := due_of(model, state)) is not None and at_ms <= until_ms:
         fold = state.history.head_at(model, at_ms)
         told = evaluate(model, fold, state.latch, at_ms, inviting=False)
         state.evaluated_ms = at_ms
-        state.due_ms = UNKNOWN_MS
+        state.due_ms = state.floor_ms = UNKNOWN_MS
         yield Handled(at_ms, fold, told)
 
 

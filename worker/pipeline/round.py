@@ -9,10 +9,23 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.stores.base import DueChange
-
 Count = tuple[str, str]
 """What was counted, and the model, code or kind it was counted for ('' for the partition)."""
+
+
+class Due(NamedTuple):
+    """One entry of the due index: a hint, checked against the stored value by whoever reads it."""
+
+    at_ms: int
+    key: bytes
+
+
+class DueChange(NamedTuple):
+    """A contact's place in the due index moves from *old_ms* to *new_ms*; None means no place."""
+
+    key: bytes
+    old_ms: int | None
+    new_ms: int | None
 
 
 class Output(NamedTuple):

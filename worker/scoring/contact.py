@@ -28,13 +28,14 @@ NO_FENCE = Fence(0, -1, 0)
 class ModelState:
     """A contact under one model."""
 
-    __slots__ = ("due_ms", "evaluated_ms", "history", "latch", "row_hash")
+    __slots__ = ("due_ms", "evaluated_ms", "floor_ms", "history", "latch", "row_hash")
 
     def __init__(self) -> None:
         self.history = History()
         self.latch = Latch()
         self.evaluated_ms: int | None = None  # instant of the last evaluation, at an event or a due instant
         self.due_ms: int | None = UNKNOWN_MS  # next due instant, None when there is none
+        self.floor_ms = UNKNOWN_MS  # nothing is due before this instant
         self.row_hash = 0  # of what was last published in the scores topic, but as_of
 
 

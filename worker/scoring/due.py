@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
+from worker.scoring.curve import Curve
 from worker.scoring.inactivity import acts, advance, next_step, steps_at
-from worker.scoring.model import NEVER_MS
+from worker.scoring.model import NEVER_MS, Reading
 from worker.scoring.reading import bounds, read
 
 if TYPE_CHECKING:
-    from worker.scoring.model import Model, Qualify, Reading
+    from worker.scoring.model import Model, Qualify
     from worker.scoring.state import Fold
 
 HORIZON_MS = 4_102_444_800_000
@@ -76,6 +78,19 @@ def may_be_due(model: Model, fold: Fold, *, is_ready: bool, after_ms: int, until
     return cools(model.qualify, *bounds(model, fold, after_ms, until_ms)) is not False
 
 
+def outlasts_good_signs(model: Model, fold: Fold, at_ms: int) -> bool:
+    """
+    Whether a lead that does not cool at *at_ms* would not with more points either.
+
+    So it is under any sensible model, and then a due instant stays a lower bound when points are added.
+    """
+    if model.qualify is None:
+        return True
+    reading = read(model, fold, at_ms)
+    most = Reading(inf, (inf,) * len(reading.groups), max(0, len(model.tiers) - 1))
+    return cools(model.qualify, reading, most) is False
+
+
 def _cools_at(model: Model, fold: Fold, at_ms: int) -> bool:
     """Whether a ready lead cools at *at_ms*, no step lying between the fold's instant and it."""
     if model.qualify is None:
@@ -89,6 +104,7 @@ def _first_cool(model: Model, fold: Fold, after_ms: int, before_ms: int) -> int 
     qualify = model.qualify
     if qualify is None:
         return None
+    curve = Curve(model, fold, after_ms)
     spans = [(after_ms // _SECOND_MS + 1, (min(before_ms, HORIZON_MS) - 1) // _SECOND_MS)]
     for _ in range(_LOOKS):
         if not spans:
@@ -100,7 +116,7 @@ def _first_cool(model: Model, fold: Fold, after_ms: int, before_ms: int) -> int 
             if _cools_at(model, fold, first * _SECOND_MS):
                 return first * _SECOND_MS
             continue
-        verdict = cools(qualify, *bounds(model, fold, first * _SECOND_MS, last * _SECOND_MS))
+        verdict = cools(qualify, *curve.bounds(first * _SECOND_MS, last * _SECOND_MS))
         if verdict is True:
             return first * _SECOND_MS
         if verdict is None:

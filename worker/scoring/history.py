@@ -24,6 +24,7 @@ WINDOW_EVENTS = 512
 LATE_IDS = 64
 """Late events whose ids are remembered."""
 _UUID_LENGTH = 36
+_UUID_BYTES = 16
 
 Id = str | bytes
 """An event's id as kept: 16 bytes for a canonical UUID, else its text."""
@@ -37,11 +38,12 @@ def pack_id(text: str) -> Id:
     '0195e6e8000070008000000000000001'
     """
     if len(text) == _UUID_LENGTH and text[8] == text[13] == text[18] == text[23] == "-":
+        digits = text.replace("-", "")
         try:
-            packed = bytes.fromhex(text.replace("-", ""))
+            packed = bytes.fromhex(digits)
         except ValueError:
             return text
-        if unpack_id(packed) == text:  # upper case and odd dashes stay text
+        if len(packed) == _UUID_BYTES and packed.hex() == digits:  # upper case and more dashes stay text
             return packed
     return text
 

@@ -22,14 +22,17 @@ class Trace:
     What one model needs of one event to fold it, now or again: never the event itself.
 
     *matches* are the rules that see the event, each with its once-key (None without `once_per`), in file order.
-    *feedback* is the index of the model's feedback that it triggers, -1 for none.
+    *lowers* says whether folding it may lower a score. *feedback* is the index of the model's feedback that it triggers, -1 for none.
     """
 
-    __slots__ = ("feedback", "is_life", "matches", "stored")
+    __slots__ = ("feedback", "is_life", "lowers", "matches", "stored")
 
-    def __init__(self, matches: tuple[tuple[int, int | None], ...], *, is_life: bool, feedback: int = -1) -> None:
+    def __init__(
+        self, matches: tuple[tuple[int, int | None], ...], *, is_life: bool, lowers: bool, feedback: int = -1
+    ) -> None:
         self.matches = matches
         self.is_life = is_life
+        self.lowers = lowers
         self.feedback = feedback
         self.stored = self._store()
 
@@ -43,14 +46,25 @@ class Trace:
         return [int(self.is_life), self.feedback, *(part for match in self.matches for part in match)]
 
 
-def restore_trace(stored: Stored) -> Trace:
-    """Return the trace that was stored as *stored*."""
+def restore_trace(model: Model, stored: Stored) -> Trace:
+    """Return the trace that was stored as *stored* under *model*."""
     if isinstance(stored, int):
         rule = stored // 2 - 1
-        return Trace(((rule, None),) if rule >= 0 else (), is_life=bool(stored & 1))
+        return new_trace(model, ((rule, None),) if rule >= 0 else (), is_life=bool(stored & 1))
     is_life, feedback, *parts = stored
     matches = tuple(zip(parts[::2], parts[1::2], strict=True))
-    return Trace(matches, is_life=bool(is_life), feedback=feedback)
+    return new_trace(model, matches, is_life=bool(is_life), feedback=feedback)
+
+
+def new_trace(model: Model, matches: tuple[tuple[int, int | None], ...], *, is_life: bool, feedback: int = -1) -> Trace:
+    """Return the trace of an event that matches *matches* under *model*."""
+    lowers = feedback >= 0
+    lowering = model.lowering_rules
+    if lowering:
+        for index, _ in matches:
+            if index in lowering:
+                lowers = True
+    return Trace(matches, is_life=is_life, lowers=lowers, feedback=feedback)
 
 
 class Matcher:
@@ -72,9 +86,9 @@ class Matcher:
         if isinstance(stored, int):
             trace = self._interned.get(stored)
             if trace is None:
-                trace = self._interned[stored] = restore_trace(stored)
+                trace = self._interned[stored] = restore_trace(self._model, stored)
             return trace
-        return restore_trace(stored)
+        return restore_trace(self._model, stored)
 
     def match(self, event: Event) -> Trace | None:
         """Return what *event* leaves; None when it matches no rule, is not reserved and is no sign of life."""
@@ -98,14 +112,18 @@ class Matcher:
             return self.restore(1) if is_life else None
         if len(matches) == 1 and matches[0][1] is None:
             return self.restore(2 * (matches[0][0] + 1) + is_life)
-        return Trace(tuple(matches), is_life=is_life)
+        return new_trace(self._model, tuple(matches), is_life=is_life)
 
     def _sales(self, event: Event, matches: tuple[tuple[int, int | None], ...]) -> Trace | None:
         """Return the trace of an event of sales: always one for the five reserved types, with the feedback meant for this model."""
         if event.type not in SALES_TYPES:
             if matches or (not event.machine and self._model.is_sign_of_life(event.type)):
-                return Trace(matches, is_life=not event.machine and self._model.is_sign_of_life(event.type))
+                return new_trace(
+                    self._model, matches, is_life=not event.machine and self._model.is_sign_of_life(event.type)
+                )
             return None
         feedback = self._model.feedback.get(event.type)
         meant = event.properties.get("model") in {None, self._model.name}
-        return Trace(matches, is_life=False, feedback=feedback.index if feedback is not None and meant else -1)
+        return new_trace(
+            self._model, matches, is_life=False, feedback=feedback.index if feedback is not None and meant else -1
+        )

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from worker.scoring.decay import Decay, HalfLife
+
 if TYPE_CHECKING:
     from worker.contracts.event import Event
-    from worker.scoring.decay import Decay
     from worker.scoring.limits import Limit
 
 ENGAGEMENT = "engagement"
@@ -172,6 +173,19 @@ class Model:
     def feedback_by_index(self) -> tuple[Feedback, ...]:
         """The feedback in file order; a stored trace names it by its place."""
         return tuple(sorted(self.feedback.values(), key=lambda feedback: feedback.index))
+
+    @cached_property
+    def reading_plan(self) -> tuple[tuple[int, int, Decay | None, float | None], ...]:
+        """What reading a score needs of each rule: group, half-life in ms or 0, decay, cap."""
+        return tuple(
+            (rule.group, rule.decay.ms if isinstance(rule.decay, HalfLife) else 0, rule.decay, rule.cap)
+            for rule in self.rules
+        )
+
+    @cached_property
+    def lowering_rules(self) -> frozenset[int]:
+        """Indexes of the rules that take points."""
+        return frozenset(rule.index for rule in self.rules if rule.points < 0)
 
     @cached_property
     def first_step_ms(self) -> int:

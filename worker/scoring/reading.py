@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor
+from math import exp2, floor
 from typing import TYPE_CHECKING
 
 from worker.scoring.model import Reading
@@ -35,26 +35,27 @@ def group_values(model: Model, fold: Fold, at_ms: int) -> list[float]:
 
 def _sums(model: Model, fold: Fold, positive_ms: int, negative_ms: int) -> list[float]:
     """Return group sums with awards above 0 read at *positive_ms* and those below at *negative_ms*."""
+    # The innermost loop of the engine, so written out: a call of `contribution` for each rule makes an event a third dearer.
     sums = [0.0] * len(model.groups)
-    rules = model.rules
+    plan = model.reading_plan
     for index, state in fold.rules.items():
         value = state.value
         if value:
-            rule = rules[index]
-            decay = rule.decay
-            if decay is not None:
+            group, half_life_ms, decay, cap = plan[index]
+            if half_life_ms:
+                value *= exp2((state.reference_ms - (positive_ms if value > 0 else negative_ms)) / half_life_ms)
+            elif decay is not None:
                 value = decay.left(value, state.reference_ms, positive_ms if value > 0 else negative_ms)
-            cap = rule.cap
             if cap is not None:
                 value = max(-cap, min(cap, value))
-            sums[rule.group] += value
+            sums[group] += value
     for index, extras in fold.extras.items():
         sums[index] = sums[index] + extras.inactivity + extras.feedback + extras.penalties
     return sums
 
 
-def _reading(model: Model, sums: list[float]) -> Reading:
-    """Clamp group values and their sum, and find the tier."""
+def clamp(model: Model, sums: list[float]) -> Reading:
+    """Return the reading of group *sums*, which are clamped in place: groups first, then their sum, then the tier."""
     score = 0.0
     for index, group in enumerate(model.groups):
         value = sums[index]
@@ -89,9 +90,8 @@ def read(model: Model, fold: Fold, at_ms: int) -> Reading:
     *fold* is advanced to *at_ms*, or no inactivity step lies between its instant and *at_ms*. An unscored contact reads as 0
     in the lowest tier.
     """
-    if not fold.is_scored:
-        return Reading(0.0, tuple(_reading(model, group_values(model, fold, at_ms)).groups), 0)
-    return _reading(model, group_values(model, fold, at_ms))
+    reading = clamp(model, group_values(model, fold, at_ms))
+    return reading if fold.is_scored else Reading(0.0, reading.groups, 0)
 
 
 def bounds(model: Model, fold: Fold, start_ms: int, end_ms: int) -> tuple[Reading, Reading]:
@@ -100,8 +100,8 @@ def bounds(model: Model, fold: Fold, start_ms: int, end_ms: int) -> tuple[Readin
 
     Between steps each contribution only moves towards 0, and clamps keep order.
     """
-    low = _reading(model, _sums(model, fold, end_ms, start_ms))
-    high = _reading(model, _sums(model, fold, start_ms, end_ms))
+    low = clamp(model, _sums(model, fold, end_ms, start_ms))
+    high = clamp(model, _sums(model, fold, start_ms, end_ms))
     return low, high
 
 

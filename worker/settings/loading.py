@@ -117,12 +117,14 @@ def _file_text(name: str, path: str, problems: list[Problem]) -> str | None:
 
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[Problem]:
-    known = {variable.name for variable in VARIABLES}
-    known |= {variable.file_name for variable in VARIABLES if variable.kind.is_secret}
+    names = {variable.name for variable in VARIABLES}
+    names |= {variable.file_name for variable in VARIABLES if variable.kind.is_secret}
+    known = {name.removeprefix(PREFIX) for name in names}
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known and _NOT_OURS.fullmatch(name) is None:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]}?" if near else "remove it"
+        if name.startswith(PREFIX) and name not in names and _NOT_OURS.fullmatch(name) is None:
+            # Without the prefix, or every name would be near every other.
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
+            hint = f"did you mean {PREFIX}{near[0]}?" if near else "remove it"
             yield Problem(name, f"not a setting; {hint}")
 
 

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from worker.pipeline.round import Due, DueChange
 
-class DueChange(NamedTuple):
-    """A contact's place in the due index moves from *old_ms* to *new_ms*; None means no place."""
-
-    key: bytes
-    old_ms: int | None
-    new_ms: int | None
-
-
-class Due(NamedTuple):
-    """One entry of the due index: a hint, checked against the stored value by whoever reads it."""
-
-    at_ms: int
-    key: bytes
+__all__ = ["ContactStore", "Due", "DueChange"]
 
 
 class ContactStore(Protocol):
@@ -54,6 +43,9 @@ class ContactStore(Protocol):
 
     def iterate(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         """Yield every key and value, in key order, as of the call."""
+
+    def size_bytes(self, partition: int) -> int:
+        """Return about how much *partition* takes up, in memory and on disk together; for metrics, not for every round."""
 
     def drop(self, partition: int) -> None:
         """Forget everything of *partition*, its files included; it may be opened again."""

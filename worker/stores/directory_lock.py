@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.clock import now_ms
+from worker.contracts.instants import format_instant
 from worker.errors import ConfigError
 
 LOCK_NAME = "leadscore.lock"
@@ -67,11 +68,16 @@ class DirectoryLock:
             self._descriptor = None
 
     def _card(self) -> bytes:
-        card = {"pid": os.getpid(), "host": socket.gethostname(), "app_id": self._app_id, "since_ms": now_ms()}
+        card = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "app_id": self._app_id,
+            "since": format_instant(now_ms()),
+        }
         return json.dumps(card, sort_keys=True).encode()
 
     def _in_use(self, holder: dict[str, Any]) -> ConfigError:
-        who = ", ".join(f"{name} {holder[name]}" for name in ("pid", "host", "app_id", "since_ms") if name in holder)
+        who = ", ".join(f"{name} {holder[name]}" for name in ("pid", "host", "app_id", "since") if name in holder)
         return ConfigError(
             where=str(self._path.parent),
             problem=f"another process uses this state directory ({who or 'it did not say who it is'})",

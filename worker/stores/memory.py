@@ -76,6 +76,10 @@ class MemoryStore:
         """Return an iterator over every key and value, in key order, as of the call."""
         return iter(sorted(self._opened(partition).rows.items()))
 
+    def size_bytes(self, partition: int) -> int:
+        """Return the bytes of all keys and values; walks over all of them."""
+        return sum(len(key) + len(value) for key, value in self._opened(partition).rows.items())
+
     def drop(self, partition: int) -> None:
         """Forget everything of *partition*; it may be opened again."""
         self._partitions.pop(partition, None)

@@ -6,6 +6,8 @@ import logging
 import shutil
 from pathlib import Path
 
+from worker.logs import log_event
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,9 +42,8 @@ class Quarantine:
         for _, copy in copies:
             shutil.rmtree(copy)
         self._mark.unlink(missing_ok=True)
-        _log.warning(
-            "store_set_aside",
-            extra={"fields": {"partition": self._partition, "moved_to": str(target), "reason": reason}},
+        log_event(
+            _log, logging.WARNING, "store_set_aside", partition=self._partition, moved_to=str(target), reason=reason
         )
 
     def remove_all(self) -> None:

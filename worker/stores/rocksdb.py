@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import rocksdict
 
 from worker.errors import ConfigError, RestartRequired
+from worker.logs import log_event
 from worker.stores import rocksdb_layout as layout
 from worker.stores.base import Due, DueChange
 from worker.stores.checks import check_expected, not_open
@@ -24,37 +27,65 @@ from worker.stores.rocksdb_options import Budgets
 
 _log = logging.getLogger(__name__)
 
+_SIZES = ("rocksdb.total-sst-files-size", "rocksdb.cur-size-all-mem-tables")
+
 _DAMAGE = ("Corruption", "No such file", "Bad table magic", "checksum mismatch")
 """What RocksDB's messages about a broken database contain; rocksdict has no exception classes for them."""
 
 
-class _Scan(Iterator[tuple[bytes, bytes]]):
-    """Contacts as of one snapshot. A live snapshot keeps a database locked, so closing the partition ends the scan."""
+def _rows(database: rocksdict.Rdict, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Return the rows with ``start <= key < end`` as of the call; damage on the way raises, it does not end them early."""
+    # rocksdict 0.3 frees the bound together with the read options: they must live as long as the iterator, or it ends where
+    # freed memory says so. And its `items` ends at a damaged block as if that were the last: only the cursor has a status.
+    reading = rocksdict.ReadOptions()
+    reading.set_iterate_upper_bound(end)
+    cursor = database.iter(read_opt=reading)  # a view of this instant
+    cursor.seek(start)
+    return _walk(cursor, reading)
 
-    def __init__(self, database: rocksdict.Rdict) -> None:
-        self._rows: Iterator[tuple[bytes, bytes]] | None = _rows(
-            database.snapshot(), layout.CONTACT, layout.AFTER_CONTACTS
-        )
+
+def _walk(cursor: rocksdict.RdictIter, reading: rocksdict.ReadOptions) -> Iterator[tuple[bytes, bytes]]:
+    while cursor.valid():
+        yield cursor.key(), cursor.value()
+        cursor.next()
+    cursor.status()
+    del reading
+
+
+class _Scan(Iterator[tuple[bytes, bytes]]):
+    """All contacts as of now. A live iterator keeps a database locked, so closing the partition ends the scan."""
+
+    def __init__(self, database: rocksdict.Rdict, failure: Callable[[Exception], RestartRequired]) -> None:
+        self._failure = failure
+        self._rows: Iterator[tuple[bytes, bytes]] | None = _rows(database, layout.CONTACT, layout.AFTER_CONTACTS)
 
     def __next__(self) -> tuple[bytes, bytes]:
         if self._rows is None:
             raise RuntimeError("the partition was closed during a scan of it")
-        key, value = next(self._rows)
+        try:
+            key, value = next(self._rows)
+        except StopIteration:
+            raise
+        except Exception as exc:  # rocksdict raises nothing narrower
+            raise self._failure(exc) from exc
         return key[len(layout.CONTACT) :], value
 
     def release(self) -> None:
-        """End the scan and let go of the snapshot."""
+        """End the scan and let go of the database."""
         self._rows = None
 
 
 class _Partition:
     """One open database and the changelog offset it stands at."""
 
-    __slots__ = ("changelog_offset", "database", "scans")
+    __slots__ = ("changelog_offset", "database", "due_floor_ms", "scans")
 
     def __init__(self, database: rocksdict.Rdict) -> None:
         self.database = database
         self.scans: weakref.WeakSet[_Scan] = weakref.WeakSet()
+        # No due entry lies before this instant. Timers are asked for every second, and without it each time would walk
+        # over the graves of all entries that ever fired, until RocksDB happens to compact them away.
+        self.due_floor_ms = layout.MIN_MS
         stored = database.get(layout.CHANGELOG_OFFSET)
         self.changelog_offset = None if stored is None else layout.unpack_offset(stored)
 
@@ -107,7 +138,7 @@ class RocksDbStore:
         except BaseException:
             database.close()
             raise
-        _log.debug("store_opened", extra={"fields": {"partition": partition}})
+        log_event(_log, logging.DEBUG, "store_opened", partition=partition)
 
     def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the values of *keys* in their order, None for each that is absent."""
@@ -131,7 +162,7 @@ class RocksDbStore:
         opened = self._opened(partition)
         check_expected(partition, opened.changelog_offset, expected_changelog_offset)
         batch = rocksdict.WriteBatch(raw_mode=True)
-        put, contact = batch.put, layout.CONTACT
+        put, contact, due_floor_ms = batch.put, layout.CONTACT, opened.due_floor_ms
         for key, value in puts.items():
             put(contact + key, value)
         for key in deletes:
@@ -141,24 +172,27 @@ class RocksDbStore:
                 batch.delete(layout.due_key(old_ms, key))
             if new_ms is not None:
                 put(layout.due_key(new_ms, key), b"")
+                due_floor_ms = min(due_floor_ms, new_ms)
         put(layout.CHANGELOG_OFFSET, layout.pack_offset(changelog_offset))
         try:
             opened.database.write(batch)
         except Exception as exc:  # rocksdict raises nothing narrower
             raise self._failure(partition, exc) from exc
         opened.changelog_offset = changelog_offset
+        opened.due_floor_ms = due_floor_ms
 
     def due_before(self, partition: int, instant_ms: int, limit: int) -> list[Due]:
         """Return up to *limit* entries with ``at_ms <= instant_ms``, soonest first, ties by key."""
-        database = self._opened(partition).database
-        found: list[Due] = []
+        opened = self._opened(partition)
+        if limit <= 0 or instant_ms < opened.due_floor_ms:
+            return []
+        start, end = layout.due_key(opened.due_floor_ms, b""), layout.due_end(instant_ms)
         try:
-            for row_key, _ in _rows(database, layout.DUE, layout.due_end(instant_ms)):
-                if len(found) >= limit:
-                    break
-                found.append(layout.due_entry(row_key))
+            rows = islice(_rows(opened.database, start, end), limit)
+            found = [layout.due_entry(row_key) for row_key, _ in rows]
         except Exception as exc:  # rocksdict raises nothing narrower
             raise self._failure(partition, exc) from exc
+        opened.due_floor_ms = found[0].at_ms if found else min(instant_ms + 1, layout.MAX_MS)
         return found
 
     def changelog_offset(self, partition: int) -> int | None:
@@ -168,9 +202,14 @@ class RocksDbStore:
     def iterate(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         """Return an iterator over every key and value, in key order, as of the call; closing the partition ends it."""
         opened = self._opened(partition)
-        scan = _Scan(opened.database)
+        scan = _Scan(opened.database, partial(self._failure, partition))
         opened.scans.add(scan)
         return scan
+
+    def size_bytes(self, partition: int) -> int:
+        """Return the bytes of *partition*'s tables on disk and of what is not written out yet; RocksDB keeps the sums."""
+        database = self._opened(partition).database
+        return sum(database.property_int_value(name) or 0 for name in _SIZES)
 
     def drop(self, partition: int) -> None:
         """Forget everything of *partition*, open or not: its files and what was set aside of it."""
@@ -250,13 +289,6 @@ class RocksDbStore:
             problem=problem,
             fix="make room and give this user the right to write there, or set LEADSCORE_STORE to another directory",
         )
-
-
-def _rows(source: rocksdict.Rdict | rocksdict.Snapshot, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Return the rows of *source* with ``start <= key < end``."""
-    reading = rocksdict.ReadOptions()
-    reading.set_iterate_upper_bound(end)
-    return source.items(from_key=start, read_opt=reading)  # type: ignore[return-value]  # raw mode: bytes only
 
 
 def _first_line(exc: Exception) -> str:

@@ -78,15 +78,15 @@ class SharedClientProducer(AIOKafkaProducer):  # type: ignore[misc]
         super().__init__(**options)
         self.client = client
         self._metadata = client.cluster
-        self._message_accumulator._cluster = client.cluster  # noqa: SLF001
+        self._message_accumulator._cluster = client.cluster
         self._sender.client = client
 
         async def commit(sender: Sender, offsets: Mapping[TopicPartition, Any], group: str) -> None:
             if offsets:
-                node = await sender._find_coordinator(CoordinationType.GROUP, group)  # noqa: SLF001
+                node = await sender._find_coordinator(CoordinationType.GROUP, group)
                 await FencedOffsetCommit(sender, offsets, group, member).do(node)
 
-        self._sender._do_txn_offset_commit = types.MethodType(commit, self._sender)  # noqa: SLF001
+        self._sender._do_txn_offset_commit = types.MethodType(commit, self._sender)
 
     async def start(self) -> None:
         """Get a producer id: whoever had this transactional id before is fenced, its open transaction aborted."""
@@ -110,7 +110,7 @@ class Progress(NamedTuple):
 
 def progress_of(consumer: aiokafka.AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Progress]:
     """Return where *consumer* stands in each of *partitions* it owns and has heard of; call it in the consumer's loop."""
-    subscription = consumer._subscription.subscription  # noqa: SLF001
+    subscription = consumer._subscription.subscription
     assignment = subscription.assignment if subscription is not None else None
     found: dict[TopicPartition, Progress] = {}
     for partition in partitions if assignment is not None else ():
@@ -129,24 +129,29 @@ async def high_watermarks(
 
     `end_offsets` of a read_committed consumer is the last stable offset, and would hide a commit that is under way.
     """
-    fetcher = consumer._fetcher  # noqa: SLF001
-    level, fetcher._isolation_level = fetcher._isolation_level, _READ_UNCOMMITTED  # noqa: SLF001
+    fetcher = consumer._fetcher
+    level, fetcher._isolation_level = fetcher._isolation_level, _READ_UNCOMMITTED
     try:
         return dict(await consumer.end_offsets(list(partitions)))
     finally:
-        fetcher._isolation_level = level  # noqa: SLF001
+        fetcher._isolation_level = level
+
+
+async def partition_count(consumer: aiokafka.AIOKafkaConsumer, topic: str) -> int:
+    """Return how many partitions *topic* has; raises KafkaError when it does not exist or cannot be seen."""
+    return len(await consumer._client._wait_on_metadata(topic))
 
 
 def member_of(consumer: aiokafka.AIOKafkaConsumer) -> Member:
     """Return who *consumer* is in its group right now."""
-    coordinator = consumer._coordinator  # noqa: SLF001
-    return Member(coordinator.generation, coordinator.member_id, coordinator._group_instance_id)  # noqa: SLF001
+    coordinator = consumer._coordinator
+    return Member(coordinator.generation, coordinator.member_id, coordinator._group_instance_id)
 
 
 def ended_parts(consumer: aiokafka.AIOKafkaConsumer) -> list[str]:
     """Return the names of background tasks of *consumer* that have ended though it runs: it will never read again."""
     tasks = {
-        "group coordination": getattr(consumer._coordinator, "_coordination_task", None),  # noqa: SLF001
-        "fetching": getattr(consumer._fetcher, "_fetch_task", None),  # noqa: SLF001
+        "group coordination": getattr(consumer._coordinator, "_coordination_task", None),
+        "fetching": getattr(consumer._fetcher, "_fetch_task", None),
     }
     return [name for name, task in tasks.items() if task is not None and task.done()]

@@ -12,8 +12,9 @@ import aiokafka
 from aiokafka.structs import TopicPartition
 
 from worker.errors import RestartRequired, StateError
-from worker.stream.aiokafka_private import high_watermarks
-from worker.stream.ports import PARTITION_KEY
+from worker.logs import log_event
+from worker.pipeline import PARTITION_KEY
+from worker.stream.aiokafka_private import high_watermarks, partition_count
 from worker.stream.restore import Restore
 from worker.stream.rounds import OwnedPartition, Surroundings
 from worker.stream.txn_offsets import Member
@@ -54,6 +55,7 @@ class Assignment:
         self.is_halted = True
         self.is_ready = False
         self.restore: Restore | None = None
+        self.awaited: set[int] = set()  # ours, restored or not
         self._member = Member(-1, "", None)
         self._preparing: asyncio.Task[None] | None = None
 
@@ -61,7 +63,9 @@ class Assignment:
         """Note that *partitions* are ours as *member*; nothing is read before `prepare`."""
         self.generation += 1
         self._member = member
-        _log.info("partitions_assigned generation=%d partitions=%s", member.generation, sorted(partitions))
+        self.awaited = set(partitions)
+        self.restore = None
+        log_event(_log, logging.INFO, "partitions_assigned", generation=member.generation, partitions=sorted(partitions))
 
     async def prepare(self, partitions: Collection[int]) -> bool:
         """
@@ -92,6 +96,7 @@ class Assignment:
         Not being able to within *deadline_s* ends the process: the partitions are about to be others'.
         """
         self.is_halted, self.is_ready = True, False
+        self.awaited = set()
         await self._stop_preparing()
         try:
             await asyncio.wait_for(asyncio.gather(*(one.settle() for one in self.owned.values())), deadline_s)
@@ -101,7 +106,7 @@ class Assignment:
     def forget(self) -> None:
         """Close what `give_up` has settled."""
         if self.owned:
-            _log.info("partitions_given_up partitions=%s", sorted(self.owned))
+            log_event(_log, logging.INFO, "partitions_given_up", partitions=sorted(self.owned))
         for number, one in self.owned.items():
             one.close()
             self._shared.store.close(number)
@@ -164,8 +169,7 @@ class Assignment:
         consumer = self._restore_consumer()
         await consumer.start()
         try:
-            await consumer.topics()  # metadata of all topics, for the partition counts
-            self.partitions = self._partition_count(consumer)
+            self.partitions = await self._partition_count(consumer)
             await self.restore.run(consumer, partitions)
             places = {TopicPartition(self._settings.input_topic, partition): partition for partition in partitions}
             first = await consumer.beginning_offsets(list(places)) if places else {}
@@ -177,17 +181,14 @@ class Assignment:
             owned[partition] = await self._own(partition, first[place], end[place])
         self.owned.update(owned)
         self.is_halted, self.is_ready = False, True
-        _log.info("partitions_ready offsets=%s", {number: one.next_offset for number, one in owned.items()})
+        log_event(_log, logging.INFO, "partitions_ready", offsets=dict(self.start_offsets()))
 
-    def _partition_count(self, consumer: aiokafka.AIOKafkaConsumer) -> int:
-        counts = {
-            topic: len(consumer.partitions_for_topic(topic) or ())
-            for topic in (self._settings.input_topic, self._settings.changelog_topic)
-        }
-        source, changelog = counts.values()
-        if source != changelog or not source:
+    async def _partition_count(self, consumer: aiokafka.AIOKafkaConsumer) -> int:
+        names = (self._settings.input_topic, self._settings.changelog_topic)
+        source, changelog = [await partition_count(consumer, name) for name in names]
+        if source != changelog:
             raise StateError(
-                where=" and ".join(counts),
+                where=" and ".join(names),
                 problem=f"they have {source} and {changelog} partitions; a contact's state would lie elsewhere than its events",
                 fix="give all topics the same number of partitions; `leadscore topics check` lists them",
             )

@@ -13,7 +13,10 @@ from worker.stream.ports import RoundLike
 BATCH_BYTES = 512 * 1024
 """Well below every topic's max.message.bytes; one larger record gets a batch of its own."""
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = list[tuple[str, bytes]]
+"""A list, as aiokafka's batch builder insists."""
+
+_NO_HEADERS: Headers = []
 
 
 class Row(NamedTuple):
@@ -21,7 +24,7 @@ class Row(NamedTuple):
 
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
+    headers: Headers = _NO_HEADERS
 
 
 class Acked(NamedTuple):
@@ -43,7 +46,7 @@ def outputs_of(round_: RoundLike) -> dict[TopicPartition, list[Row]]:
     """Return the records that *round_* publishes, by where they go, in their order."""
     rows: dict[TopicPartition, list[Row]] = {}
     for output in round_.outputs:
-        rows.setdefault(TopicPartition(output.topic, output.partition), []).append(Row(output.key, output.value, output.headers))
+        rows.setdefault(TopicPartition(output.topic, output.partition), []).append(Row(output.key, output.value, list(output.headers)))
     return rows
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from aiokafka.errors import KafkaError
 
 from worker.errors import RestartRequired, WorkerError
+from worker.logs import log_event
 from worker.stream.txn_offsets import GroupFenced
 
 _log = logging.getLogger(__name__)
@@ -28,12 +29,13 @@ def die(error: BaseException) -> None:
     Nothing is flushed to Kafka or to the store: whatever was not committed happens again after the restart.
     """
     code = exit_code_of(error)
-    _log.critical(
-        "worker_ends exit=%d code=%s reason=%s",
-        code,
-        error.code if isinstance(error, WorkerError) else RestartRequired.code,
-        describe(error),
-        extra={"exit_code": code, "error": type(error).__name__},
+    log_event(
+        _log,
+        logging.CRITICAL,
+        "worker_ends",
+        exit_code=code,
+        code=error.code if isinstance(error, WorkerError) else RestartRequired.code,
+        reason=describe(error),
     )
     for handler in (*logging.getLogger().handlers, *_log.handlers):
         handler.flush()

@@ -9,6 +9,7 @@ into methods with plain names; what they do is written elsewhere.
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -29,6 +30,9 @@ from worker.stream.aiokafka_private import Progress, member_of, progress_of
 from worker.stream.txn_offsets import Member
 
 EXPECTED = "0.15."
+
+LOGGER = logging.getLogger("faust")
+"""For every service here: what a service does by Faust's nature is no news to operators."""
 
 _NAMES: tuple[tuple[object, tuple[str, ...]], ...] = (
     (faust_app.App, ("_create_directories", "_on_partitions_revoked", "_on_partitions_assigned")),
@@ -86,6 +90,8 @@ class Polled(NamedTuple):
 
 class BatchThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread with a consumer of our own making."""
+
+    logger = LOGGER
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ARG002
         # Faust's assignor keeps source and changelog partitions together.
@@ -148,6 +154,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 class BatchConsumer(driver.Consumer):
     """Faust's consumer, which hands batches to `drain`, asks `done_offsets` what to commit and settles before it gives up."""
 
+    logger = LOGGER
     _thread: BatchThread
 
     @abstractmethod
@@ -223,6 +230,7 @@ class RestoringRecovery(Recovery):
     the end of the worker cuts it short.
     """
 
+    logger = LOGGER
     stats_interval = 86_400.0  # Faust's statistics speak of its own restore, which reads nothing
 
     async def _build_highwaters(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:  # noqa: ARG002
@@ -230,10 +238,12 @@ class RestoringRecovery(Recovery):
         if title == "active" and not await self.app.restore(set(tps)):  # type: ignore[attr-defined]
             # Taken away while restoring: wait for the rebalance to cancel this. Ending would end the recovery task.
             await asyncio.Event().wait()
-        destination.update(dict.fromkeys(tps, -1))
+        for tp in tps:  # not `update`, which would add to what a Counter holds
+            destination[tp] = -1
 
     async def _build_offsets(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:  # noqa: ARG002
-        destination.update(dict.fromkeys(tps, -1))
+        for tp in tps:
+            destination[tp] = -1
 
     async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Any, title: str) -> None:
         """Stay: changelog partitions are paused and never read by this consumer."""
@@ -249,6 +259,8 @@ class RestoringRecovery(Recovery):
     async def _restart_recovery(self) -> None:
         try:
             await Recovery._restart_recovery(self)  # type: ignore[operator]
+        except Exception as error:  # noqa: BLE001
+            self.app.die(error)  # type: ignore[attr-defined]
         finally:
             if not self.should_stop:
                 self.app.recovery_ended()  # type: ignore[attr-defined]
@@ -256,6 +268,8 @@ class RestoringRecovery(Recovery):
 
 class RestoringTables(TableManager):
     """Faust's tables with that recovery task."""
+
+    logger = LOGGER
 
     @property
     def recovery(self) -> Recovery:

@@ -14,9 +14,6 @@ GetMany = Callable[[Sequence[bytes]], list[bytes | None]]
 Fence = tuple[int, int, int]
 """Epoch, last applied source offset, revision: of two values of one key the higher is the newer."""
 
-PARTITION_KEY = b"\x00partition"
-"""Key of the partition row: where reading goes on after a restore. It closes each round in the changelog."""
-
 FIRST_CONTACT_BYTE = 2
 """Keys that begin with a smaller byte belong to the worker (partition row, gravestones) and are never due."""
 

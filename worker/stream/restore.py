@@ -18,6 +18,7 @@ from aiokafka.structs import TopicPartition
 
 from worker.clock import monotonic
 from worker.errors import StateError
+from worker.logs import log_event
 from worker.stores.base import DueChange
 from worker.stream.aiokafka_private import high_watermarks
 from worker.stream.batches import Row
@@ -48,6 +49,7 @@ class PartitionRestore:
     position: int
     target: int  # the high watermark when the restore began
     stored: int | None  # last offset the store includes
+    rows: int = 0  # read so far
     lost: dict[bytes, bytes] = field(default_factory=dict)  # values hidden by a later row with a lower fence
 
     @property
@@ -86,6 +88,7 @@ class Restore:
         self._store = store
         self._merges = merges_by_fence
         self.partitions: dict[int, PartitionRestore] = {}
+        self.seconds = 0.0
 
     async def run(self, consumer: aiokafka.AIOKafkaConsumer, partitions: Sequence[int]) -> None:
         """
@@ -107,8 +110,9 @@ class Restore:
             consumer.seek(place, self.partitions[partition].position)
         began = monotonic()
         await self._read(consumer, places)
-        rows = sum(one.position - one.start for one in self.partitions.values())
-        _log.info("restore_complete partitions=%d offsets=%d seconds=%.3f", len(places), rows, monotonic() - began)
+        rows = sum(one.rows for one in self.partitions.values())
+        self.seconds = monotonic() - began
+        log_event(_log, logging.INFO, "restore_complete", partitions=len(places), rows=rows, seconds=round(self.seconds, 3))
 
     def lost_rows(self, partition: int) -> list[Row]:
         """Return the rows of *partition* that have to be written again, since a later row with a lower fence hides them."""
@@ -144,7 +148,8 @@ class Restore:
                 moved_at = monotonic()
             elif monotonic() - moved_at > _WARN_EVERY_S:
                 moved_at = monotonic()
-                _log.warning("restore_waits partitions=%s; a transaction is open, or the broker does not answer", [places[p] for p in open_places])
+                waiting = [places[place] for place in open_places]
+                log_event(_log, logging.WARNING, "restore_waits", partitions=waiting, why="an open transaction, or no answer")
 
     def _finish(self, consumer: aiokafka.AIOKafkaConsumer, places: dict[TopicPartition, int]) -> None:
         """Note in the store that complete partitions include the control records at the end of the log too."""
@@ -166,6 +171,7 @@ class Restore:
         deletes = [key for key, value in new.items() if value is None]
         self._store.write(one.partition, puts, deletes, self._due_changes(old, new), one.stored, rows[-1].offset)
         one.stored = rows[-1].offset
+        one.rows += len(rows)
 
     def _merged(self, one: PartitionRestore, rows: Iterable[Any], old: dict[bytes, bytes | None]) -> dict[bytes, bytes | None]:
         """Return the winners by fence; of two rows with one fence, and with tombstones, the later one wins."""

@@ -48,8 +48,8 @@ class RoundLimits:
         return max(_LEAST_ROUND_S, _ROUND_S_A_BUSY_PARTITION * busy_partitions)
 
 
-Observe = Callable[[int, "RoundLike", float], None]
-"""Hears of each settled round: partition, round, seconds from its end to the store."""
+Observe = Callable[[int, "RoundLike", float, float], None]
+"""Hears of each settled round: partition, round, seconds it took to commit, seconds from its first record to the store."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class OwnedPartition:
         self.progress: Progress | None = None
         self.last_folded_ms: int | None = None  # record time of the last record folded
         self.ended_at = self.moved_at = monotonic()
+        self.opened_at: float | None = None  # when the open round got its first record
         self.under_way: asyncio.Task[None] | None = None
         self.under_way_since = 0.0
         self._shared = surroundings
@@ -95,6 +96,8 @@ class OwnedPartition:
         self._deadline: asyncio.TimerHandle | None = None
         self._is_overdue = False
         self._is_hurried = False
+        self._open_first_ms: int | None = None  # record time of the first record of the open round
+        self._under_way_first_ms: int | None = None
         self.is_closed = False
 
     @property
@@ -118,9 +121,12 @@ class OwnedPartition:
         return self.progress is not None and self.progress.highwater - self.next_offset > self._shared.limits.events
 
     @property
-    def oldest_unread_ms(self) -> int | None:
-        """Record time of the oldest record that is polled and not folded."""
-        return self._backlog[0][0].timestamp if self._backlog else None
+    def oldest_waiting_ms(self) -> int | None:
+        """Record time of the oldest record that is not committed, or of the last one folded; None when none was seen."""
+        for known in (self._under_way_first_ms, self._open_first_ms):
+            if known is not None:
+                return known
+        return self._backlog[0][0].timestamp if self._backlog else self.last_folded_ms
 
     def take(self, records: Sequence[Any], progress: Progress | None) -> None:
         """Take what a poll brought. Records below the next offset were polled before a seek and are dropped."""
@@ -143,6 +149,9 @@ class OwnedPartition:
         chunk = records[: min(room, _FOLD_EVENTS)]
         if len(chunk) < len(records):
             self._backlog.appendleft(records[len(chunk) :])
+        if self.opened_at is None:
+            self.opened_at = monotonic()
+            self._open_first_ms = chunk[0].timestamp
         self.scoring.fold(chunk, self._get_many)
         self.next_offset = chunk[-1].offset + 1
         self.last_folded_ms = chunk[-1].timestamp
@@ -170,9 +179,11 @@ class OwnedPartition:
         self._unschedule()
         round_ = self.scoring.drain(self._position())
         self.ended_at = monotonic()
+        opened_at, self.opened_at = self.opened_at, None
         if round_ is not None:
+            self._under_way_first_ms, self._open_first_ms = self._open_first_ms, None
             self.under_way_since = self.ended_at
-            self.under_way = asyncio.create_task(self._carry(round_), name=f"round of partition {self.number}")
+            self.under_way = asyncio.create_task(self._carry(round_, opened_at or self.ended_at), name=f"round of partition {self.number}")
             self.under_way.add_done_callback(self._on_carried)
 
     async def settle(self) -> None:
@@ -228,19 +239,21 @@ class OwnedPartition:
         except Exception as error:  # noqa: BLE001 - a timer has no caller that could hear of it
             self._shared.die(error)
 
-    async def _carry(self, round_: RoundLike) -> None:
+    async def _carry(self, round_: RoundLike, opened_at: float) -> None:
         shared = self._shared
         last = await shared.delivery.deliver(self.number, round_)
+        committed_at = monotonic()
         shared.store.write(self.number, round_.puts, round_.deletes, round_.due, self._stored_offset, last)
         self._stored_offset = last
         self.scoring.settled()
         self.committed = round_.next_offset
         shared.delivery.done(self.number, round_.next_offset)
         self.moved_at = monotonic()
-        shared.observe(self.number, round_, self.moved_at - self.under_way_since)
+        shared.observe(self.number, round_, committed_at - self.under_way_since, self.moved_at - opened_at)
 
     def _on_carried(self, task: asyncio.Task[None]) -> None:
         self.under_way = None
+        self._under_way_first_ms = None
         if task.cancelled():
             return
         if (error := task.exception()) is not None:

@@ -35,6 +35,8 @@ _REQUEST_TIMEOUT_MS = 30_000
 class WorkerThread(faust_private.BatchThread):
     """The thread that runs the client: fetching and heartbeats go on while the main thread scores."""
 
+    logger = faust_private.LOGGER
+
     def create_consumer(self, assignors: list[Any]) -> aiokafka.AIOKafkaConsumer:
         """Return the consumer of the source topic; read_committed, so that aborted events are never scored."""
         settings = self.app.settings
@@ -61,6 +63,7 @@ class WorkerThread(faust_private.BatchThread):
 class WorkerConsumer(faust_private.BatchConsumer):
     """Polls, lets the assignment work, and settles it before partitions go."""
 
+    logger = faust_private.LOGGER
     app: WorkerApp
 
     @property
@@ -111,6 +114,11 @@ class WorkerConsumer(faust_private.BatchConsumer):
         self._owned.forget()
         await self.app.delivery.close()
 
+    @property
+    def kafka(self) -> aiokafka.AIOKafkaConsumer | None:
+        """aiokafka's consumer, None before the thread has started it."""
+        return self._thread.consumer_now
+
     def start_offsets(self) -> Mapping[TP, int]:
         """Return where to read on."""
         topic = self.app.settings.input_topic
@@ -124,6 +132,7 @@ class WorkerConsumer(faust_private.BatchConsumer):
 class WorkerProducer(driver.Producer):
     """Faust's producer, idempotent; its client is shared by the transactional ones."""
 
+    logger = faust_private.LOGGER
     app: WorkerApp
 
     def _settings_auth(self) -> Mapping[str, Any]:
@@ -139,8 +148,8 @@ class WorkerProducer(driver.Producer):
         }
 
     @property
-    def started(self) -> aiokafka.AIOKafkaProducer:  # type: ignore[override]
-        """aiokafka's producer, started."""
+    def kafka(self) -> aiokafka.AIOKafkaProducer:
+        """aiokafka's producer; raises NotReady before it has started."""
         return self._ensure_producer()
 
 

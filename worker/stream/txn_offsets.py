@@ -30,7 +30,7 @@ class Member(NamedTuple):
     instance_id: str | None
 
 
-class GroupFenced(Exception):  # noqa: N818 - the broker's word for it
+class GroupFenced(Exception):
     """The group refused our offsets inside a transaction: others own the partition now."""
 
 
@@ -113,7 +113,7 @@ class FencedOffsetCommit(TxnOffsetCommitHandler):  # type: ignore[misc]
 
     def create_request(self) -> TxnOffsetCommitRequest:
         """Return the request for all offsets."""
-        transaction = self._sender._txn_manager  # noqa: SLF001
+        transaction = self._sender._txn_manager
         topics: dict[str, list[tuple[int, int, int, str, dict[int, bytes]]]] = defaultdict(list)
         for partition, offset in sorted(self._offsets.items()):
             topics[partition.topic].append((partition.partition, offset.offset, -1, offset.metadata, {}))
@@ -141,6 +141,6 @@ class FencedOffsetCommit(TxnOffsetCommitHandler):  # type: ignore[misc]
         return backoff
 
     def _refuse(self, reason: str) -> None:
-        _, _, waiting = self._sender._txn_manager._pending_txn_offsets.popleft()  # noqa: SLF001
+        _, _, waiting = self._sender._txn_manager._pending_txn_offsets.popleft()
         if not waiting.done():
             waiting.set_exception(GroupFenced(reason))

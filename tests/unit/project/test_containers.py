@@ -32,7 +32,9 @@ def dockerfile() -> list[str]:
 
 def known_variables() -> set[str]:
     """Return every variable that a worker reads, files of secrets included."""
-    return {variable.name for variable in VARIABLES} | {variable.file_name for variable in VARIABLES if variable.kind.is_secret}
+    return {variable.name for variable in VARIABLES} | {
+        variable.file_name for variable in VARIABLES if variable.kind.is_secret
+    }
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -79,7 +81,12 @@ def test_redis_starts_only_when_asked_for(compose: dict[str, Any]) -> None:
 
 def test_compose_names_settings_that_exist(compose: dict[str, Any]) -> None:
     """If this fails, the worker refuses to start: it knows no such variable."""
-    named = {name for service in compose["services"].values() for name in service.get("environment", {}) if name.startswith("LEADSCORE_")}
+    named = {
+        name
+        for service in compose["services"].values()
+        for name in service.get("environment", {})
+        if name.startswith("LEADSCORE_")
+    }
     assert named
     assert named <= known_variables()
 
@@ -106,13 +113,21 @@ def test_image_runs_as_nobody_and_without_a_shell(dockerfile: list[str]) -> None
 
 def test_image_takes_packages_from_the_lock_only(dockerfile: list[str]) -> None:
     """If this fails, two builds of one commit may differ, or carry what nobody has looked at."""
-    installs = [step for line in dockerfile if line.startswith("RUN ") for step in line.split("&&") if " install " in step and "pip" in step]
+    installs = [
+        step
+        for line in dockerfile
+        if line.startswith("RUN ")
+        for step in line.split("&&")
+        if " install " in step and "pip" in step
+    ]
     assert len(installs) == 3
     assert all("--require-hashes --only-binary :all:" in step or "--no-deps /dist/*.whl" in step for step in installs)
 
 
 def test_image_is_built_from_files_that_exist(dockerfile: list[str]) -> None:
-    copied = [name for line in dockerfile if line.startswith("COPY ") and "--from" not in line for name in line.split()[1:-1]]
+    copied = [
+        name for line in dockerfile if line.startswith("COPY ") and "--from" not in line for name in line.split()[1:-1]
+    ]
     ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     for name in copied:
         assert (ROOT / name).exists(), name

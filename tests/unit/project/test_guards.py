@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,9 @@ INNERMOST_FIRST = ("errors", "scoring", "pipeline", "stores", "stream", "cli")
 
 def lint_imports(folder: Path, breaches: dict[str, str]) -> str:
     """Build an empty house in *folder*, write *breaches* into it, and return what import-linter says."""
-    files = {f"{name}/__init__.py": "" for name in PACKAGES} | {f"{name}.py": "" for name in MODULES} | {"__init__.py": ""}
+    files = (
+        {f"{name}/__init__.py": "" for name in PACKAGES} | {f"{name}.py": "" for name in MODULES} | {"__init__.py": ""}
+    )
     for name, text in (files | breaches).items():
         file = folder / "worker" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -34,8 +37,11 @@ def test_house_in_order_is_passed(tmp_path: Path) -> None:
 
 def test_arrows_outward_are_seen(tmp_path: Path) -> None:
     """If this fails, the core can quietly come to depend on Kafka."""
-    pairs = list(zip(INNERMOST_FIRST, INNERMOST_FIRST[1:], strict=False))
-    breaches = {f"{inner}.py" if inner in MODULES else f"{inner}/breach.py": f"import worker.{outer}\n" for inner, outer in pairs}
+    pairs = list(itertools.pairwise(INNERMOST_FIRST))
+    breaches = {
+        f"{inner}.py" if inner in MODULES else f"{inner}/breach.py": f"import worker.{outer}\n"
+        for inner, outer in pairs
+    }
     said = lint_imports(tmp_path, breaches)
     for inner, outer in pairs:
         assert f"worker.{inner} is not allowed to import worker.{outer}" in said
@@ -49,7 +55,9 @@ def test_impure_core_is_seen(tmp_path: Path) -> None:
     """If this fails, a score may depend on when, where or by whom it is computed."""
     outside = ("aiokafka", "asyncio", "faust", "logging", "os", "redis", "rocksdict", "time")
     breaches = {
-        f"{package}/breach_{name}.py": f"import {name}\n" for package in ("scoring", "contracts", "pipeline") for name in outside
+        f"{package}/breach_{name}.py": f"import {name}\n"
+        for package in ("scoring", "contracts", "pipeline")
+        for name in outside
     }
     said = lint_imports(tmp_path, breaches)
     for package in ("scoring", "contracts", "pipeline"):

@@ -23,7 +23,9 @@ def pins(lock: str) -> dict[str, list[tuple[Version, Marker | None]]]:
     found: dict[str, list[tuple[Version, Marker | None]]] = {}
     for line in re.findall(r"^([a-z].*?) *\\$", (ROOT / lock).read_text("utf-8"), re.MULTILINE):
         one = Requirement(line)
-        found.setdefault(canonicalize_name(one.name), []).append((Version(next(iter(one.specifier)).version), one.marker))
+        found.setdefault(canonicalize_name(one.name), []).append(
+            (Version(next(iter(one.specifier)).version), one.marker)
+        )
     return found
 
 
@@ -66,7 +68,11 @@ def test_lock_holds_what_the_project_asks_for(lock: str, python: str, platform: 
     where = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": platform}
     pinned = pins(lock)
     for wanted in asked_for(lock):
-        versions = [version for version, marker in pinned.get(canonicalize_name(wanted.name), []) if marker is None or marker.evaluate(where)]
+        versions = [
+            version
+            for version, marker in pinned.get(canonicalize_name(wanted.name), [])
+            if marker is None or marker.evaluate(where)
+        ]
         assert len(versions) == 1, wanted
         assert versions[0] in wanted.specifier, wanted
 

@@ -12,7 +12,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 ROOT = Path(__file__).parents[3]
-COPIED = ("tests/conftest.py", "tests/support/needs.py", "tests/support/leftovers.py", "tests/support/sockets.py", "pyproject.toml")
+COPIED = (
+    "tests/conftest.py",
+    "tests/support/needs.py",
+    "tests/support/leftovers.py",
+    "tests/support/sockets.py",
+    "pyproject.toml",
+)
 
 SUITE = {
     "unit/test_skips.py": """
@@ -85,7 +91,16 @@ class Ran:
 
     def __init__(self, folder: Path, **environ: str) -> None:
         keep = {name: value for name, value in os.environ.items() if not name.startswith("LEADSCORE_") and name != "CI"}
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junit-xml=result.xml", "--continue-on-collection-errors", "tests"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--junit-xml=result.xml",
+            "--continue-on-collection-errors",
+            "tests",
+        ]
         environ = keep | {"LEADSCORE_BROKERS": "live:9092", "LEADSCORE_TEST_BROKERS": "kafka:9092"} | environ
         subprocess.run(command, cwd=folder, env=environ, capture_output=True, timeout=60, check=False)
         self.cases: dict[str, tuple[str, str]] = {}
@@ -144,7 +159,9 @@ def test_present_part_is_used(laptop: Ran, ci: Ran) -> None:
     assert ci.outcome("unit.test_skips.test_present_part") == "passed"
 
 
-@pytest.mark.parametrize("name", ["unit.test_skips.test_skip_inside", "unit.test_skips.test_skip_mark", "tests.unit.test_skipped_module"])
+@pytest.mark.parametrize(
+    "name", ["unit.test_skips.test_skip_inside", "unit.test_skips.test_skip_mark", "tests.unit.test_skipped_module"]
+)
 def test_any_skip_fails_where_parts_are_demanded(laptop: Ran, ci: Ran, name: str) -> None:
     """If this fails, CI may be green without having tested anything."""
     assert laptop.outcome(name) == "skipped"
@@ -155,7 +172,9 @@ def test_known_failure_is_no_skip(ci: Ran) -> None:
     assert ci.outcome("unit.test_skips.test_known_failure") == "skipped"  # JUnit has no word of its own for it
 
 
-@pytest.mark.parametrize(("name", "left"), [("thread", "thread forgotten"), ("loop", "event loop"), ("task", "task Task-")])
+@pytest.mark.parametrize(
+    ("name", "left"), [("thread", "thread forgotten"), ("loop", "event loop"), ("task", "task Task-")]
+)
 def test_leftover_fails_the_test_that_left_it(laptop: Ran, name: str, left: str) -> None:
     """If this fails, a hung worker is blamed on whichever test runs next."""
     assert laptop.outcome(f"unit.test_leaves.test_leaves_{name}") == "error"

@@ -18,6 +18,24 @@ if TYPE_CHECKING:
 
 _TEXT_OPERATORS = ("is", "not", "in", "not_in", "starts_with", "ends_with", "contains", "like", "exists")
 
+_SYNONYMS = {
+    "begins_with": "starts_with",
+    "equals": "is",
+    "eq": "is",
+    "is_not": "not",
+    "ne": "not",
+    "gt": "more_than",
+    "greater_than": "more_than",
+    "gte": "at_least",
+    "lt": "less_than",
+    "lte": "at_most",
+    "matches": "like",
+    "regex": "like",
+    "one_of": "in",
+    "includes": "contains",
+}
+"""What other tools call our operators: advice only, they are not read."""
+
 
 def read_tests(context: Context, node: Node, path: str, *, is_text_only: bool) -> dict[str, Any]:
     """
@@ -80,7 +98,11 @@ def _check_operator(context: Context, node: Node, path: str, name: str, valid: I
         problem = f'the operator "{name}" does not apply to this field'
         raise context.refusal("model.unknown_operator", node, path, problem, f"use one of: {', '.join(sorted(valid))}")
     raise context.refusal(
-        "model.unknown_operator", node, path, f'there is no operator "{shown(name)}"', nearest(name, valid)
+        "model.unknown_operator",
+        node,
+        path,
+        f'there is no operator "{shown(name)}"',
+        nearest(_SYNONYMS.get(name, name), valid),
     )
 
 

@@ -68,10 +68,10 @@ def refusal(findings: Iterable[Finding]) -> ModelError:
 
 
 def shown(text: str) -> str:
-    """
+    r"""
     Return *text* fit for one line of a terminal: nothing that is not printable, at most 80 characters.
 
-    >>> shown("a\\x1b[2Jb")
+    >>> shown("a\x1b[2Jb")
     'a?[2Jb'
     """
     line = "".join(char if char.isprintable() else "?" for char in text[:81])

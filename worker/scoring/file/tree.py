@@ -10,6 +10,7 @@ from math import isfinite
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
+    CollectionStartEvent,
     DocumentStartEvent,
     Event,
     MappingEndEvent,
@@ -156,7 +157,7 @@ class _Composer:
 
     def _node(self, event: Event, events: Iterator[Event], depth: int) -> Node:
         line, column = _place(event)
-        if depth > MAX_DEPTH:
+        if depth > MAX_DEPTH and isinstance(event, CollectionStartEvent):
             problem = f"more than {MAX_DEPTH} levels of nesting"
             self.report("model.too_deep", line, column, problem, "write the condition flatter")
             raise _TooDeepError

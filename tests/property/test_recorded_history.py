@@ -1,0 +1,43 @@
+"""The first 20,000 events of a recorded history of loan applications, read by the worker and by the second reading."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.support.engine import engine_replay
+from tests.support.naive import naive_replay
+from tests.support.needs import missing
+
+Json = dict[str, Any]
+EVENTS = 20_000
+ROOT = Path(__file__).parents[2]
+LOANS = ROOT / "tests" / "models" / "bpi-loans.yaml"
+DATA = Path(os.environ.get("LEADSCORE_TEST_DATA") or ROOT.parent / "shared" / "data")
+
+
+def recorded_events() -> list[Json]:
+    """Return the events in file order; skips, saying so, when the recording is not there."""
+    recording = DATA / "bpi2012.jsonl.gz"
+    if not recording.exists():
+        missing(f"the recorded history bpi2012.jsonl.gz is not there; LEADSCORE_TEST_DATA names its folder, now {DATA}")
+    with gzip.open(recording, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in islice(lines, EVENTS)]
+
+
+@pytest.mark.timeout(600)
+def test_a_recorded_history_reads_the_same_twice() -> None:
+    """If this fails, real customers are scored by rules that nobody wrote down."""
+    events = recorded_events()
+    text = LOANS.read_text("utf-8")
+    engine, naive = engine_replay(text, events), naive_replay(YAML(typ="safe", pure=True).load(text), events)
+    assert len(naive.transitions) > 100
+    assert engine.transitions == naive.transitions
+    assert [repr(row) for row in engine.rows] == [repr(row) for row in naive.rows]

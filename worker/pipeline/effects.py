@@ -1,0 +1,72 @@
+"""What the open round has caused so far; nothing of it is visible to anybody yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from worker.contracts.dead_letter import dead_letter_headers
+from worker.contracts.transition import Transition, encode_transition, transition_headers
+from worker.pipeline.round import Count, DueChange, Output
+
+if TYPE_CHECKING:
+    from worker.pipeline.inputs import Record, Topics
+
+FORWARDED_HEADER = "leadscore.forwarded"
+"""On a record that came from another partition: `<partition>:<offset>:<record time in ms>` of where it lay."""
+
+
+class Effects:
+    """Outputs, counts and stale due entries of the open round."""
+
+    __slots__ = ("_partition", "_topics", "counts", "has_transitions", "outputs", "stale_due")
+
+    def __init__(self, topics: Topics, partition: int) -> None:
+        self._topics = topics
+        self._partition = partition
+        self.outputs: list[Output] = []
+        self.counts: Counter[Count] = Counter()
+        self.stale_due: list[DueChange] = []
+        self.has_transitions = False
+
+    def count(self, what: str, n: int = 1, label: str = "") -> None:
+        """Count *n* of *what* for the model, code or kind *label*."""
+        self.counts[what, label] += n
+
+    def publish(self, key: bytes, told: Transition) -> None:
+        """Tell sales."""
+        self.count("transitions", 1, f"{told.model} {told.kind}")
+        self.has_transitions = True
+        topic = self._topics.qualifications
+        if topic:
+            headers = transition_headers(told)
+            self.outputs.append(Output(topic, self._partition, key, encode_transition(told), headers))
+
+    def dead_letter(self, record: Record, code: str, path: str, problem: str) -> None:
+        """Put *record* aside, bytes and headers untouched, with what is wrong and where it lay."""
+        headers = dead_letter_headers(
+            record.headers,
+            code=code,
+            path=path,
+            problem=problem,
+            topic=self._topics.source,
+            partition=self._partition,
+            offset=record.offset,
+            timestamp_ms=record.timestamp,
+        )
+        self.outputs.append(Output(self._topics.dlq, self._partition, record.key, record.value, headers))
+        self.count("dead_lettered", 1, code)
+
+    def forward(self, record: Record, key: bytes, target: int) -> None:
+        """Send *record* to the partition it belongs to, marked with where it lay."""
+        mark = f"{self._partition}:{record.offset}:{record.timestamp}".encode()
+        headers = [*record.headers, (FORWARDED_HEADER, mark)]
+        self.outputs.append(Output(self._topics.source, target, key, record.value, headers))
+        self.count("forwarded")
+
+    def take(self) -> tuple[list[Output], Counter[Count], list[DueChange]]:
+        """Return everything and begin anew."""
+        taken = self.outputs, self.counts, self.stale_due
+        self.outputs, self.counts, self.stale_due = [], Counter(), []
+        self.has_transitions = False
+        return taken

@@ -1,0 +1,68 @@
+"""What a partition is given: records, the names of topics, and how to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+GetMany = Callable[[Sequence[bytes]], list[bytes | None]]
+"""Reads stored values: one for each key, in order, None where there is none."""
+
+
+class Record(Protocol):
+    """A Kafka record, as far as scoring looks at it."""
+
+    @property
+    def offset(self) -> int:
+        """Place in the source partition."""
+        ...
+
+    @property
+    def timestamp(self) -> int:
+        """Record time, ms."""
+        ...
+
+    @property
+    def key(self) -> bytes | None:
+        """The contact id in UTF-8; None when the producer gave none."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """The payload; None for a tombstone."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """As received."""
+        ...
+
+
+class Topics(NamedTuple):
+    """Where outputs go; an empty name switches that output off."""
+
+    source: str
+    qualifications: str
+    scores: str
+    dlq: str
+
+
+class Place(NamedTuple):
+    """The partition that is scored, among how many."""
+
+    partition: int
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """How scoring runs on a partition; all spans in ms."""
+
+    time: Literal["wall", "stream"] = "wall"
+    grace_ms: int = 5_000
+    max_skew_ms: int = 300_000
+    cache_contacts: int = 50_000
+    epoch: int = 0
+    clamp: bool = True  # False where records have no timestamps of their own (a file)
+    erasure_check: bytes = b""

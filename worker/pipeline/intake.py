@@ -1,0 +1,120 @@
+"""The door: a record becomes an event that some model keeps, or is done with at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from worker.contracts.event import UNSUPPORTED_TYPES, Event, decode_event
+from worker.contracts.partitioner import partition_of
+from worker.errors import EventRefused, UnsupportedEvent
+from worker.pipeline.effects import FORWARDED_HEADER, Effects
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from worker.pipeline.inputs import PipelineOptions, Place, Record
+    from worker.scoring.matching import Matcher, Trace
+    from worker.scoring.model import Model
+
+
+class Matched(NamedTuple):
+    """An event that some model keeps, on its way from decoding to folding."""
+
+    record: Record
+    event: Event
+    at_ms: int  # event time, set back where it lay too far ahead
+    key: bytes
+    traces: list[Trace | None]  # one a model
+    newest_ms: int  # newest event time of the partition, up to this record
+
+
+class Intake:
+    """Decodes the records of one partition, and knows the newest event time among them."""
+
+    def __init__(
+        self,
+        source: str,
+        place: Place,
+        models: Sequence[Model],
+        matchers: Sequence[Matcher],
+        options: PipelineOptions,
+        effects: Effects,
+        newest_ms: int | None,
+    ) -> None:
+        self._source = source
+        self._place = place
+        self._models = models
+        self._matchers = matchers
+        self._options = options
+        self._effects = effects
+        self.newest_ms = newest_ms
+
+    def decode(self, record: Record, known: Collection[bytes]) -> Matched | None:
+        """
+        Return the event of *record*; None when it is dead-lettered, forwarded, or without effect under every model.
+
+        Args:
+            record: The next record of the partition.
+            known: Keys that are known to belong here, which spares them the partitioner.
+
+        Raises:
+            UnsupportedEvent: Its effect is not known to this version.
+        """
+        try:
+            event = decode_event(record.value, record.key)
+        except EventRefused as refused:
+            self._effects.dead_letter(record, refused.event_code, refused.path, str(refused.fields["problem"]))
+            return None
+        at_ms = self._clamped(record, event)
+        newest_ms = self.newest_ms
+        if newest_ms is None or at_ms > newest_ms:
+            newest_ms = self.newest_ms = at_ms
+        key = event.contact_id.encode() if record.key is None else record.key
+        if key not in known and self._is_misplaced(record, key):
+            return None
+        if event.type in UNSUPPORTED_TYPES:
+            raise UnsupportedEvent(
+                event_type=event.type, topic=self._source, partition=self._place.partition, offset=record.offset
+            )
+        traces = [matcher.match(event) for matcher in self._matchers]
+        if not any(traces):
+            for model in self._models:
+                self._effects.count("without_effect", 1, model.name)
+            return None
+        return Matched(record, event, at_ms, key, traces, newest_ms)
+
+    def _clamped(self, record: Record, event: Event) -> int:
+        """Return the event time, set back to the record's time (the one before forwarding) when too far ahead of it."""
+        at_ms = event.occurred_at
+        if not self._options.clamp:
+            return at_ms
+        record_ms = record.timestamp
+        if record.headers:
+            record_ms = min([record_ms, *_times_before_forwarding(record)])
+        if at_ms <= record_ms + self._options.max_skew_ms:
+            return at_ms
+        self._effects.count("clamped")
+        return record_ms
+
+    def _is_misplaced(self, record: Record, key: bytes) -> bool:
+        """Send a record that lies in another partition than its key says to that one, once; after that it is a dead letter."""
+        target = partition_of(key, self._place.partitions)
+        if target == self._place.partition:
+            return False
+        if any(name == FORWARDED_HEADER for name, _ in record.headers):
+            problem = "still in another partition than its key says, after forwarding"
+            self._effects.dead_letter(record, "event.misplaced", "$.contact_id", problem)
+        else:
+            self._effects.forward(record, key, target)
+        return True
+
+
+def _times_before_forwarding(record: Record) -> list[int]:
+    """Return the record times from before it was forwarded: one, or none; a mark that names no time is passed over."""
+    times = []
+    for name, mark in record.headers:
+        if name == FORWARDED_HEADER:
+            text = mark.rpartition(b":")[2]
+            if text.isdigit():
+                times.append(int(text))
+    return times

@@ -1,0 +1,84 @@
+"""The worker's status for its web pages and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from worker.clock import now_ms
+from worker.stream.lag import lag_of
+from worker.web.status import ModelStatus, PartitionStatus, Status
+
+if TYPE_CHECKING:
+    from worker.scoring.model import Model
+    from worker.stream.app import WorkerApp
+
+_INTERVAL_S = 1.0
+
+
+def release() -> str:
+    """Return the version of this distribution."""
+    try:
+        return version("lead-scoring-worker")
+    except PackageNotFoundError:
+        return "0"
+
+
+def status_of(app: WorkerApp, models: tuple[Model, ...]) -> Status:
+    """Return where *app* stands right now; reads memory only."""
+    settings, assignment = app.settings, app.assignment
+    return Status(
+        version=release(),
+        app_id=settings.app_id,
+        topic=settings.input_topic,
+        guarantee=settings.guarantee,
+        is_live=True,  # a worker that is not ends by itself
+        is_ready=assignment.is_ready,
+        problem="" if assignment.is_ready else _why_not_ready(app),
+        partitions=tuple(_partitions(app)),
+        models=tuple(ModelStatus(name=model.name, version=model.version, digest=model.digest) for model in models),
+    )
+
+
+async def report_lag(app: WorkerApp) -> None:
+    """Write lag and restore progress into the metrics each second, until cancelled."""
+    while True:
+        app.observer.lag(app.assignment.owned.values(), now_ms())
+        if app.assignment.restore is not None:
+            app.observer.restore_going_on(app.assignment.restore)
+        await asyncio.sleep(_INTERVAL_S)
+
+
+def _why_not_ready(app: WorkerApp) -> str:
+    return "waiting for the group" if not app.assignment.awaited else "restoring state from the changelog"
+
+
+def _partitions(app: WorkerApp) -> list[PartitionStatus]:
+    assignment = app.assignment
+    restored = assignment.restore.partitions if assignment.restore is not None else {}
+    found = []
+    for number in sorted(assignment.awaited):
+        one = assignment.owned.get(number)
+        restore = restored.get(number)
+        rows = restore.rows if restore is not None else 0
+        if one is None:
+            remaining = max(0, restore.target - restore.position) if restore is not None else None
+            phase = "waiting" if restore is None else "restoring"
+            found.append(
+                PartitionStatus(partition=number, phase=phase, restored_rows=rows, restore_remaining=remaining)  # type: ignore[arg-type]
+            )
+            continue
+        lag = lag_of(one, now_ms())
+        found.append(
+            PartitionStatus(
+                partition=number,
+                phase="running",
+                position=one.next_offset,
+                lag_records=None if lag is None else lag.records,
+                lag_seconds=None if lag is None else round(lag.seconds, 3),
+                restored_rows=rows,
+                restore_remaining=0,
+            )
+        )
+    return found

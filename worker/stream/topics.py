@@ -1,0 +1,278 @@
+"""The topics of a worker: what they must be like, what is wrong with those that exist, and their creation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from worker.clock import Deadline
+from worker.errors import ConfigError, DependencyError
+from worker.stream.security import client_options
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+
+CONNECT_WITHIN_S = 30.0
+_RETRY_S = 0.5
+_SHOWN_WITHIN_S = 15.0
+
+Role = Literal["input", "qualifications", "scores", "dead letters", "changelog"]
+
+_DEFAULT_MESSAGE_BYTES = 1_048_588  # the broker's default
+_DEAD_LETTER_HEADERS_BYTES = 64 * 1024
+_CHANGELOG_MESSAGE_BYTES = 2 * 1024 * 1024
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """A topic as it has to be. *configs* are what it is created with; a check looks at what correctness hangs on."""
+
+    role: Role
+    name: str
+    partitions: int
+    replication: int
+    cleanup: Literal["delete", "compact"]
+    configs: Mapping[str, str] = field(default_factory=dict)
+    least_message_bytes: int = 0  # what max.message.bytes has to allow
+
+    def created_with(self) -> dict[str, str]:
+        """Return every configuration that the topic is created with."""
+        replicas = str(max(1, self.replication - 1))  # one broker may be away and writes go on
+        return {"cleanup.policy": self.cleanup, "min.insync.replicas": replicas, **self.configs}
+
+
+class Existing(NamedTuple):
+    """A topic as it is."""
+
+    partitions: int
+    configs: Mapping[str, str]  # empty when we may not see them
+
+
+class Finding(NamedTuple):
+    """Something that keeps a worker from running."""
+
+    topic: str
+    problem: str
+    fix: str
+
+
+def plan(settings: Settings, source_message_bytes: int = _DEFAULT_MESSAGE_BYTES) -> list[TopicSpec]:
+    """
+    Return the topics that *settings* call for, the input first.
+
+    Args:
+        settings: Names, partitions and replication.
+        source_message_bytes: The input topic's max.message.bytes; dead letters are as large, and carry more headers.
+    """
+    count, replicas = settings.partitions, settings.replication
+    dead_letter_bytes = source_message_bytes + _DEAD_LETTER_HEADERS_BYTES
+    specs = [
+        TopicSpec(
+            "input",
+            settings.input_topic,
+            count,
+            replicas,
+            "delete",
+            # A producer's clock must not decide how far into the future its events may lie.
+            {"message.timestamp.type": "LogAppendTime"},
+        ),
+        TopicSpec(
+            "qualifications", settings.qualifications_topic, count, replicas, "delete", {"retention.ms": str(365 * _DAY_MS)}
+        ),
+        TopicSpec("scores", settings.scores_topic, count, replicas, "compact"),
+        TopicSpec(
+            "dead letters",
+            settings.dlq_topic,
+            count,
+            replicas,
+            "delete",
+            {"retention.ms": str(30 * _DAY_MS), "max.message.bytes": str(dead_letter_bytes)},
+            dead_letter_bytes,
+        ),
+        TopicSpec(
+            "changelog",
+            settings.changelog_topic,
+            count,
+            replicas,
+            "compact",
+            # The lag keeps a good row for an hour beside one that a worker wrote which was cut off.
+            {"max.message.bytes": str(_CHANGELOG_MESSAGE_BYTES), "min.compaction.lag.ms": str(_HOUR_MS)},
+            _CHANGELOG_MESSAGE_BYTES,
+        ),
+    ]
+    return [spec for spec in specs if spec.name]
+
+
+def judge(specs: Sequence[TopicSpec], existing: Mapping[str, Existing]) -> list[Finding]:
+    """Return what is wrong with *existing*, in the order of *specs*. The input's partition count is the measure for all."""
+    source = existing.get(specs[0].name)
+    count = specs[0].partitions if source is None else source.partitions
+    found: list[Finding] = []
+    for spec in specs:
+        there = existing.get(spec.name)
+        if there is None:
+            found.append(
+                Finding(spec.name, f"the {spec.role} topic does not exist", "create it with `leadscore topics create`")
+            )
+            continue
+        if there.partitions != count:
+            found.append(
+                Finding(
+                    spec.name,
+                    f"it has {there.partitions} partitions, {specs[0].name} has {count}",
+                    "make it anew with as many; a contact's records must lie in partitions of one number everywhere",
+                )
+            )
+        found += _judge_configs(spec, there.configs)
+    return found
+
+
+def _judge_configs(spec: TopicSpec, configs: Mapping[str, str]) -> list[Finding]:
+    found = []
+    policy = configs.get("cleanup.policy")
+    if policy is not None and policy != spec.cleanup:
+        lost = "compaction loses all but one record a contact" if spec.cleanup == "delete" else "state would be deleted"
+        found.append(Finding(spec.name, f"cleanup.policy is {policy}: {lost}", f"set cleanup.policy={spec.cleanup}"))
+    allowed = configs.get("max.message.bytes")
+    if allowed is not None and int(allowed) < spec.least_message_bytes:
+        found.append(
+            Finding(
+                spec.name,
+                f"max.message.bytes is {allowed}, records of up to {spec.least_message_bytes} are written",
+                f"set max.message.bytes={spec.least_message_bytes}",
+            )
+        )
+    return found
+
+
+async def check(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> list[Finding]:
+    """
+    Return what is wrong with the topics of the cluster, nothing when a worker can run.
+
+    Raises:
+        DependencyError: no broker answers within *within_s* seconds.
+    """
+    async with _admin(settings, within_s) as admin:
+        return judge(*await _look(admin, settings))
+
+
+async def create(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> list[TopicSpec]:
+    """
+    Create the missing topics and return them; those that exist stay as they are.
+
+    New topics get as many partitions as an input topic that exists.
+
+    Raises:
+        DependencyError: no broker answers within *within_s* seconds.
+        ConfigError: the cluster refuses, for example more replicas than brokers.
+    """
+    async with _admin(settings, within_s) as admin:
+        specs, existing = await _look(admin, settings)
+        missing = [spec for spec in specs if spec.name not in existing]
+        if specs[0].name in existing:
+            missing = [replace(spec, partitions=existing[specs[0].name].partitions) for spec in missing]
+        if missing:
+            await _create(admin, missing)
+        return missing
+
+
+async def ensure(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> None:
+    """
+    Make sure that a worker can run: create missing topics where allowed, refuse everything else that is wrong.
+
+    Raises:
+        DependencyError: no broker answers within *within_s* seconds.
+        ConfigError: with every finding in one text.
+    """
+    if settings.create_topics:
+        await create(settings, within_s=within_s)
+    findings = await check(settings, within_s=within_s)
+    if findings:
+        raise ConfigError(
+            where="topics",
+            problem="; ".join(f"{one.topic}: {one.problem}" for one in findings),
+            fix="; ".join(dict.fromkeys(one.fix for one in findings)) + ", or set LEADSCORE_CREATE_TOPICS=true for missing ones",
+        )
+
+
+@asynccontextmanager
+async def _admin(settings: Settings, within_s: float) -> AsyncIterator[AIOKafkaAdminClient]:
+    deadline = Deadline(within_s)
+    options = client_options(settings)
+    while True:
+        admin = AIOKafkaAdminClient(**options, client_id=f"{settings.app_id}-topics", request_timeout_ms=15_000)
+        try:
+            async with asyncio.timeout(max(0.1, deadline.remaining())):
+                await admin.start()
+            break
+        except (KafkaError, OSError, TimeoutError) as error:
+            await admin.close()
+            if deadline.has_passed:
+                raise DependencyError(
+                    what=f"Kafka at {', '.join(settings.brokers)}",
+                    problem=f"no broker answered within {within_s:g} s ({type(error).__name__})",
+                    fix="check LEADSCORE_BROKERS, the network and LEADSCORE_SECURITY_PROTOCOL",
+                ) from error
+            await asyncio.sleep(min(_RETRY_S, deadline.remaining()))
+    try:
+        yield admin
+    except KafkaError as error:
+        raise DependencyError(
+            what=f"Kafka at {', '.join(settings.brokers)}",
+            problem=f"a request about topics failed: {type(error).__name__}",
+            fix="check that the cluster is healthy and that this user may describe (and create) the topics",
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def _look(admin: AIOKafkaAdminClient, settings: Settings) -> tuple[list[TopicSpec], dict[str, Existing]]:
+    names = [spec.name for spec in plan(settings)]
+    described = {one["topic"]: one for one in await admin.describe_topics(names) if not one["error_code"]}
+    configs = await _configs(admin, list(described))
+    existing = {name: Existing(len(one["partitions"]), configs.get(name, {})) for name, one in described.items()}
+    source = existing.get(settings.input_topic)
+    allowed = source.configs.get("max.message.bytes") if source else None
+    return plan(settings, int(allowed) if allowed else _DEFAULT_MESSAGE_BYTES), existing
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the configuration of each topic, without those that we may not see."""
+    if not names:
+        return {}
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    return {
+        name: {entry[0]: entry[1] for entry in entries}
+        for answer in answers
+        for error_code, _, _, name, entries in answer.resources
+        if not error_code
+    }
+
+
+async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
+    new = [NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=spec.created_with()) for spec in specs]
+    answer = await admin.create_topics(new)
+    for topic, code, *text in answer.topic_errors:
+        if code and code != TopicAlreadyExistsError.errno:
+            raise ConfigError(
+                where=topic,
+                problem=f"it could not be created: {text[0] if text and text[0] else for_code(code).__name__}",
+                fix="see LEADSCORE_REPLICATION and LEADSCORE_PARTITIONS, or create it by hand (`leadscore topics plan`)",
+            )
+    deadline = Deadline(_SHOWN_WITHIN_S)
+    names = [spec.name for spec in specs]
+    # A new topic is usable once each partition has a leader; metadata follow the creation by some moments.
+    while not deadline.has_passed:
+        described = await admin.describe_topics(names)
+        if all(not one["error_code"] and all(p["leader"] >= 0 for p in one["partitions"]) for one in described):
+            return
+        await asyncio.sleep(0.1)

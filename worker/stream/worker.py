@@ -1,0 +1,164 @@
+"""One worker process from its settings to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from worker import metrics as catalogue
+from worker.errors import RestartRequired, WorkerError
+from worker.logs import configure, log_event
+from worker.metrics import Metrics
+from worker.scoring.model_file import load_model
+from worker.settings import require_for_run
+from worker.stream import topics
+from worker.stream.app import Parts, WorkerApp, create_app
+from worker.stream.fatal import describe, exit_code_of
+from worker.stream.reporting import report_lag, status_of
+from worker.stream.watchdog import Watchdog
+from worker.web.server import WebServer
+
+if TYPE_CHECKING:
+    from worker.scoring.model import Model
+    from worker.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_STOP_WITHIN_S = 25.0  # below the 30 s that container platforms give before they kill
+
+Prepare = Callable[["WorkerApp"], None]
+
+
+def run_worker(settings: Settings, *, parts: Parts | None = None, connect_within_s: float = topics.CONNECT_WITHIN_S) -> int:
+    """
+    Run a worker until it is told to stop, and return its exit code.
+
+    0 stopped by SIGTERM or SIGINT, 69 no broker answers, 70 start me again, 78 configuration, model or state cannot be
+    used. What must not go on for a moment longer ends the process by itself, with the same codes.
+
+    Args:
+        settings: Where and how to run.
+        parts: What a test replaces.
+        connect_within_s: How long to wait for a broker at start.
+    """
+    configure(settings.log_format, settings.log_level)
+    try:
+        require_for_run(settings)
+        models = () if parts is not None and parts.pipeline is not None else tuple(map(load_model, settings.models))
+        return asyncio.run(_run(settings, models, parts or Parts(), connect_within_s))
+    except WorkerError as error:
+        log_event(
+            _log, logging.CRITICAL, "worker_ends", exit_code=error.exit_code, code=error.code, reason=describe(error)
+        )
+        return error.exit_code
+
+
+async def _run(settings: Settings, models: tuple[Model, ...], parts: Parts, connect_within_s: float) -> int:
+    stop = _stop_on_signals()
+    if not await _unless(stop, topics.ensure(settings, within_s=connect_within_s)):
+        return 0
+    app = create_app(settings, models=models, metrics=Metrics(), parts=parts)
+    for model in models:
+        code = f"{model.version} {model.digest[:12]}"
+        app.metrics.set(catalogue.MODELS, 1, model=model.name, code=code)
+    web = WebServer(settings, lambda: status_of(app, models), app.metrics)
+    await web.start()
+    log_event(
+        _log,
+        logging.INFO,
+        "worker_starts",
+        app_id=settings.app_id,
+        guarantee=settings.guarantee,
+        topic=settings.input_topic,
+        web_port=web.port,
+        models=[f"{model.name} {model.version}" for model in models],
+    )
+    try:
+        return await _serve(app, stop)
+    finally:
+        await web.stop()
+
+
+async def _serve(app: WorkerApp, stop: asyncio.Event) -> int:
+    """Run *app* until *stop* is set or one of its parts ends."""
+    app.in_worker = True
+    parts = {
+        asyncio.create_task(app.start(), name="start"),
+        asyncio.create_task(app.timers.run(), name="timers"),
+        asyncio.create_task(report_lag(app), name="lag"),
+        asyncio.create_task(Watchdog(app.assignment, lambda: app.kafka_consumer).run(), name="watchdog"),
+        asyncio.create_task(app.wait_until_stopped(), name="crash"),
+    }
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    running = set(parts)
+    failure: BaseException | None = None
+    while not stop.is_set() and failure is None:
+        done, _ = await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
+        running -= done
+        failure = next((_failure(task, app) for task in done - {stopping} if _failure(task, app) is not None), None)
+    if failure is not None:
+        app.die(failure)
+        return exit_code_of(failure)
+    try:
+        async with asyncio.timeout(_STOP_WITHIN_S):
+            await _stop(app)
+    except TimeoutError:
+        app.die(RestartRequired(what="stop", problem=f"rounds and client did not end within {_STOP_WITHIN_S:g} s"))
+    for task in (*parts, stopping):
+        task.cancel()
+    await asyncio.gather(*parts, stopping, return_exceptions=True)
+    log_event(_log, logging.INFO, "worker_stopped")
+    return 0
+
+
+async def _stop(app: WorkerApp) -> None:
+    """Finish the open rounds while we still are a member, then leave: Faust stops the store's table before the consumer."""
+    await app.settle()
+    await app.stop()
+    app.contacts.close_all()
+
+
+def _failure(task: asyncio.Task[object], app: WorkerApp) -> BaseException | None:
+    """Return why *task* ended when it should not have."""
+    if task.cancelled():
+        return RestartRequired(what=task.get_name(), problem="it was cancelled")
+    if (error := task.exception()) is not None:
+        return error
+    if task.get_name() == "start":
+        return None
+    return app.crash_reason or RestartRequired(what=task.get_name(), problem="it has ended")
+
+
+async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> bool:
+    """Do *work*; False when *stop* was set before it was done."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        await working
+        return True
+    working.cancel()
+    await asyncio.wait({working})
+    return False
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set; a second one ends the process at once, with nothing lost."""
+    stop = asyncio.Event()
+
+    def told(number: signal.Signals) -> None:
+        if stop.is_set():
+            log_event(_log, logging.WARNING, "worker_stops_at_once", signal=number.name)
+            os._exit(RestartRequired.exit_code)
+        log_event(_log, logging.INFO, "worker_stops", signal=number.name)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told, number)
+    return stop
