@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from tests.support.kafka import Sent, create_topics, fresh, produce_all, read_all, wait_until
@@ -137,3 +139,59 @@ def test_broker_keeps_a_directory_that_it_was_given(tmp_path: Path) -> None:
         asyncio.run(create_topics(first.bootstrap_servers, {topic: 1}))
     with EmbeddedBroker(directory=tmp_path / "kafka") as again:
         assert values(asyncio.run(read_all(again.bootstrap_servers, topic))) == {0: []}
+
+
+def test_aborted_and_open_transactions_are_seen_only_when_asked_for(brokers: str) -> None:
+    """The helpers decide what counts as published in every other test of this folder."""
+    topic = fresh("transactions")
+
+    async def scenario() -> tuple[dict[int, list[bytes | None]], dict[int, list[bytes | None]]]:
+        await create_topics(brokers, {topic: 2})
+        producer = AIOKafkaProducer(bootstrap_servers=brokers, transactional_id=topic)
+        await producer.start()
+        try:
+            async with producer.transaction():
+                await producer.send_and_wait(topic, b"committed", partition=0)
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, b"aborted", partition=0)
+            await producer.abort_transaction()
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, b"open", partition=0)
+            committed = values(await read_all(brokers, topic))
+            everything = values(await read_all(brokers, topic, isolation="read_uncommitted"))
+            await producer.abort_transaction()
+        finally:
+            await producer.stop()
+        return committed, everything
+
+    committed, everything = asyncio.run(scenario())
+    assert committed == {0: [b"committed"], 1: []}
+    assert everything == {0: [b"committed", b"aborted", b"open"], 1: []}
+
+
+def test_produced_records_keep_partition_key_headers_and_time(brokers: str) -> None:
+    topic = fresh("kept")
+    sent = [Sent(1, b"k", b"v", [("h", b"1"), ("h", b"2")], 1_700_000_000_000), Sent(0, None, None)]
+
+    async def scenario() -> tuple[list[tuple[int, int]], dict[int, list[ConsumerRecord[bytes, bytes]]]]:
+        await create_topics(brokers, {topic: 2}, config={"message.timestamp.type": "CreateTime"})
+        return list(await produce_all(brokers, topic, sent)), await read_all(brokers, topic)
+
+    places, read = asyncio.run(scenario())
+    assert places == [(1, 0), (0, 0)]
+    (one,), (other,) = read[1], read[0]
+    assert (one.key, one.value, one.timestamp) == (b"k", b"v", 1_700_000_000_000)
+    assert list(one.headers) == [("h", b"1"), ("h", b"2")]
+    assert (other.key, other.value) == (None, None)
+
+
+def test_topic_that_exists_is_not_created_again(brokers: str) -> None:
+    topic = fresh("once")
+    asyncio.run(create_topics(brokers, {topic: 1}))
+    with pytest.raises(KafkaError, match=topic):
+        asyncio.run(create_topics(brokers, {topic: 1}))
+
+
+def test_waiting_ends_with_the_name_of_what_did_not_come() -> None:
+    with pytest.raises(TimeoutError, match="the second coming"):
+        asyncio.run(wait_until(lambda: False, within_s=0.2, what="the second coming"))

@@ -177,6 +177,19 @@ class DyingDelivery:
         SharedClientProducer.commit_transaction = before(SharedClientProducer.commit_transaction, "offsets")  # type: ignore[method-assign]
 
 
+# DEBUG
+def _dump(*_):
+    import asyncio, gc
+    for t in gc.get_objects():
+        if isinstance(t, asyncio.Task) and not t.done(): print(t.get_name()[:90]); t.print_stack(file=sys.stdout)
+    from worker.stream.app import WorkerApp
+    for o in gc.get_objects():
+        if type(o) is WorkerApp:
+            c=o.consumer; print('flow', c.flow_active, o.assignment.is_halted, o.assignment.generation, {k:(v.progress, v.next_offset, v.under_way, v._is_overdue, v._deadline, v.scoring.pending, len(v._backlog)) for k,v in o.assignment.owned.items()})
+            a=c._thread._consumer._subscription.subscription.assignment; print({tp:(s.paused,s._position,s.highwater) for tp,s in a._tp_state.items()}); print(c._thread._consumer._fetcher._records, c._thread._consumer._fetcher._in_flight)
+    sys.stdout.flush()
+if __name__ == "__main__": signal.signal(signal.SIGUSR1, _dump)
+
 def main(arguments: Sequence[str] = ()) -> int:
     """Run a worker that counts, with the test hooks that the environment names."""
     from worker.settings import load_settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,10 @@ from worker.cli.instants import END, parse_as_of
 if TYPE_CHECKING:
     from worker.replay import Replay
     from worker.scoring.model import Model
+
+
+_PAGE_WIDTH = 160
+"""Columns where standard output is no terminal, so that a file or a pager shows whole rows."""
 
 
 def replay(
@@ -50,7 +55,8 @@ def replay(
     if output == "json":
         typer.echo(orjson.dumps(_summary(models, result), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
     else:
-        _print(Console(), models, result, limit)
+        is_terminal = sys.stdout.isatty()
+        _print(Console(width=None if is_terminal else _PAGE_WIDTH), models, result, limit)
 
 
 def _summary(models: list[Model], result: Replay) -> dict[str, Any]:
@@ -96,21 +102,19 @@ def _print(console: Console, models: list[Model], result: Replay, limit: int) ->
 
 
 def _transitions_table(told: list[dict[str, Any]], total: int) -> Table:
-    table = Table(title=f"transitions, oldest first ({len(told)} of {total:,})", title_justify="left")
-    for name in ("at", "contact", "what", "score", "tier", "cause", "why"):
-        table.add_column(name, justify="right" if name == "score" else "left")
+    table = Table(title=f"\ntransitions, oldest first ({len(told):,} of {total:,})", title_justify="left", box=None)
+    table.add_column("at", no_wrap=True, min_width=16)
+    table.add_column("contact", no_wrap=True, min_width=12)
+    table.add_column("what", no_wrap=True, min_width=11)
+    table.add_column("score", no_wrap=True, min_width=6, justify="right")
+    table.add_column("tier", no_wrap=True, min_width=5)
+    table.add_column("cause", no_wrap=True, ratio=2)
+    table.add_column("why", no_wrap=True, ratio=3)
     for item in told:
         why = ", ".join(f"{reason['rule']} {reason['points']:g}" for reason in item.get("reasons", ())[:3])
-        row = (
-            item["at"],
-            item["contact_id"],
-            item["kind"],
-            f"{item['score']:g}",
-            item.get("tier", ""),
-            item["cause"],
-            why,
-        )
-        table.add_row(*row)
+        what = item["kind"].removeprefix("lead.")
+        at = item["at"][:16].replace("T", " ")
+        table.add_row(at, item["contact_id"], what, f"{item['score']:g}", item.get("tier", ""), item["cause"], why)
     return table
 
 

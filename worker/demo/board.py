@@ -75,8 +75,9 @@ class Board:
         return len({contact for contact, _ in self._leads})
 
     def hottest(self, count: int) -> list[Lead]:
-        """Return the *count* leads with the highest scores, the highest first, equal ones by contact."""
-        return heapq.nsmallest(count, self._leads.values(), key=lambda lead: (-lead.row.score, lead.contact_id))
+        """Return the *count* leads with the highest scores, the highest first; a customer (status closed) is no lead any more."""
+        leads = (lead for lead in self._leads.values() if lead.row.status != "closed")
+        return heapq.nsmallest(count, leads, key=lambda lead: (-lead.row.score, lead.contact_id))
 
     def latest(self, count: int) -> list[Transition]:
         """Return the last *count* transitions, the newest first."""

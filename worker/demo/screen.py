@@ -79,9 +79,9 @@ def transitions_table(board: Board, count: int) -> Table:
     table = Table(title="what sales is told", expand=True, title_justify="left", box=None, pad_edge=False)
     table.add_column("on", width=10)
     table.add_column("lead", width=6)
-    table.add_column("contact", ratio=2, no_wrap=True, overflow="ellipsis")
+    table.add_column("contact", ratio=3, no_wrap=True, overflow="ellipsis")
     table.add_column("score", justify="right", width=6)
-    table.add_column("because", ratio=4, no_wrap=True, overflow="ellipsis")
+    table.add_column("because", ratio=5, no_wrap=True, overflow="ellipsis")
     for transition in board.latest(count):
         word, style = _KIND[transition.kind]
         score = _points(transition.score)

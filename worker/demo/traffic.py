@@ -35,6 +35,7 @@ _ROUGH_POINTS = {
     "demo.requested": 100, "session.started": 2, "email.clicked": 4, "email.unsubscribed": -50,
 }  # fmt: skip
 _HOT = 100.0
+_SALES_ANSWERS = 0.5  # of the leads they are told; the others cool when nobody calls
 
 
 def weekday(instant_ms: int) -> int:
@@ -104,7 +105,8 @@ class _Company:
                 self._webinar(midnight, person, f"webinar-{day // 14:02}")
             if person.points >= _HOT and not person.told_sales:
                 person.told_sales = True
-                self._sales_answer(midnight, person)
+                if self._chance(_SALES_ANSWERS):
+                    self._sales_answer(midnight, person)
 
     def _visit(self, at: int, person: Contact) -> None:
         self._add(at, person, "session.started", "web")

@@ -98,6 +98,8 @@ class Intake:
 
     def _is_misplaced(self, record: Record, key: bytes) -> bool:
         """Send a record that lies in another partition than its key says to that one, once; after that it is a dead letter."""
+        if self._place.partitions == 1:
+            return False
         target = partition_of(key, self._place.partitions)
         if target == self._place.partition:
             return False

@@ -51,7 +51,7 @@ class ContactStore(Protocol):
         """Forget everything of *partition*, its files included; it may be opened again."""
 
     def close(self, partition: int) -> None:
-        """Release *partition* and its lock; what was written stays."""
+        """Release *partition*; what was written stays. Closing what is not open changes nothing."""
 
     def close_all(self) -> None:
-        """Release every open partition."""
+        """Release every open partition, and whatever keeps other processes out."""

@@ -73,6 +73,13 @@ def test_hottest_leads_come_first_and_a_newer_score_replaces_the_older(board: Bo
     assert board.contacts == 3
 
 
+def test_customer_is_no_lead_any_more(board: Board) -> None:
+    """Sales has won them: a list of whom to call must not begin with them."""
+    board.take_scores(b"ada@acme.example", encode_scores({"simple-100": row(200.0, status="closed")}))
+    assert [lead.contact_id[:3] for lead in board.hottest(5)] == ["eve", "bob"]
+    assert board.contacts == 3
+
+
 def test_erased_contact_leaves_the_board(board: Board) -> None:
     board.take_scores(b"ada@acme.example", None)
     assert [lead.contact_id[:3] for lead in board.hottest(5)] == ["eve", "bob"]
