@@ -15,6 +15,7 @@ import orjson
 
 from worker.contracts.instants import format_instant, parse_instant
 from worker.errors import StateError
+from worker.pipeline.dues import handle_due
 from worker.pipeline.told import status_name
 from worker.scoring.reading import read, shown, tier_name
 
@@ -45,6 +46,8 @@ def score_lines(contacts: Iterable[tuple[bytes, Contact]], model: Model, index: 
     """
     Return a line for each contact that *model*, the one at *index*, knows as of *as_of_ms*, in byte order of ids.
 
+    What is due up to that instant is handled on the way: the latches of *contacts* move.
+
     Raises StateError when an event newer than *as_of_ms* is already folded into a base: no state that old is kept.
     """
     lines = []
@@ -52,6 +55,11 @@ def score_lines(contacts: Iterable[tuple[bytes, Contact]], model: Model, index: 
         state = contact.models[index]
         if state is None or not state.history.journal:
             continue
+        if state.history.base is None and state.history.journal[0].at_ms > as_of_ms:
+            continue
+        if state.history.journal[-1].at_ms <= as_of_ms:
+            for _ in handle_due(model, state, as_of_ms):
+                pass  # the latch moves; who wrote the state has told, or is about to tell, what follows
         fold = state.history.fold_as_of(model, as_of_ms)
         if fold is None:
             raise StateError(
@@ -111,9 +119,7 @@ def transition_line(value: bytes) -> dict[str, Any]:
 def transitions_jsonl(values: Iterable[bytes]) -> bytes:
     """Return encoded transitions as JSON lines, in byte order of contact ids, then by sequence and kind."""
     lines = [transition_line(value) for value in values]
-    lines.sort(
-        key=lambda line: (line["contact_id"].encode(), line["epoch"], line["sequence"], line["kind"] == "lead.cooled")
-    )
+    lines.sort(key=lambda line: (line["contact_id"].encode(), line["epoch"], line["sequence"], line["kind"]))
     return b"".join(orjson.dumps(line, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for line in lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from typing import IO, TYPE_CHECKING, cast
 
 import cramjam
@@ -27,7 +28,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
             yield from _unpacked(file)
-    except (OSError, EOFError, cramjam.DecompressionError) as exc:
+    except (OSError, EOFError, zlib.error, cramjam.DecompressionError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         raise ConfigError(
             where=str(path), problem=f"cannot be read: {reason}", fix="name a file of JSON lines, plain, .gz or .zst"

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -25,6 +26,14 @@ def start_demo(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def read_until(output: IO[str], text: str) -> None:
+    """Read lines up to one with *text* in it."""
+    lines = []
+    while text not in (line := output.readline()):
+        lines.append(line)
+        assert line, f"the demo ended early:\n{''.join(lines)}"
+
+
 def assert_nothing_is_left(tmp_path: Path, family: list[psutil.Process]) -> None:
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
@@ -36,8 +45,7 @@ def test_demo_ends_with_books_that_balance_and_leaves_nothing_behind(tmp_path: P
     """The first thing that a stranger runs: if it fails, nobody looks at the rest."""
     with start_demo(tmp_path, "--seconds", "12", "--contacts", "400") as demo:
         assert demo.stdout is not None
-        while not (line := demo.stdout.readline()).startswith("starting the worker"):
-            assert line, "the demo ended early"
+        read_until(demo.stdout, "starting the worker")
         family = psutil.Process(demo.pid).children(recursive=True)
         output = demo.stdout.read()
         assert demo.wait(60) == 0, output
@@ -53,8 +61,7 @@ def test_demo_ends_with_books_that_balance_and_leaves_nothing_behind(tmp_path: P
 def test_demo_gives_its_summary_when_it_is_interrupted(tmp_path: Path, ending: signal.Signals) -> None:
     with start_demo(tmp_path, "--seconds", "300", "--contacts", "200") as demo:
         assert demo.stdout is not None
-        while "records sent" not in (line := demo.stdout.readline()):
-            assert line, "the demo ended early"
+        read_until(demo.stdout, "records sent")
         family = psutil.Process(demo.pid).children(recursive=True)
         demo.send_signal(ending)
         output = demo.stdout.read()
@@ -67,12 +74,27 @@ def test_demo_gives_its_summary_when_it_is_interrupted(tmp_path: Path, ending: s
 def test_demo_that_is_killed_takes_its_processes_along(tmp_path: Path) -> None:
     with start_demo(tmp_path, "--seconds", "300", "--contacts", "200") as demo:
         assert demo.stdout is not None
-        while "records sent" not in (line := demo.stdout.readline()):
-            assert line, "the demo ended early"
+        read_until(demo.stdout, "records sent")
         family = psutil.Process(demo.pid).children(recursive=True)
         assert len(family) >= 4  # Kafka and the worker, each with its supervisor
         demo.kill()
         demo.wait(20)
+    assert_nothing_is_left(tmp_path, family)
+
+
+@pytest.mark.timeout(240)
+def test_demo_says_so_when_its_worker_ends_by_itself(tmp_path: Path) -> None:
+    with start_demo(tmp_path, "--seconds", "300", "--contacts", "200") as demo:
+        assert demo.stdout is not None
+        read_until(demo.stdout, "records sent")
+        family = psutil.Process(demo.pid).children(recursive=True)
+        (worker,) = [process for process in family if process.cmdline()[1:] == ["-m", "worker.cli.main", "run"]]
+        worker.kill()
+        output = demo.stdout.read()
+        assert demo.wait(60) == 69, output
+    assert "the worker: ended with exit code 137" in output
+    assert "worker_starts" in output  # the end of its log
+    assert "Traceback" not in output
     assert_nothing_is_left(tmp_path, family)
 
 

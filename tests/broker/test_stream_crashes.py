@@ -14,7 +14,9 @@ from tests.support.kafka import wait_until
 GUARANTEES = ("exactly_once", "at_least_once")
 
 
-async def _killed_at_random(brokers: str, tmp_path: Path, guarantee: str, *, kills: int, count: int, rate: float) -> None:
+async def _killed_at_random(
+    brokers: str, tmp_path: Path, guarantee: str, *, kills: int, count: int, rate: float
+) -> None:
     chance = random.Random(7)
     async with counting_run(brokers, tmp_path, guarantee) as run:
         worker = run.start("w", is_static=True)

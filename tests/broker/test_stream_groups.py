@@ -35,9 +35,7 @@ async def _rebalances(brokers: str, tmp_path: Path, guarantee: str) -> None:
 
 
 @pytest.mark.parametrize("guarantee", GUARANTEES)
-def test_counts_are_exact_when_a_worker_joins_and_another_leaves(
-    brokers: str, tmp_path: Path, guarantee: str
-) -> None:
+def test_counts_are_exact_when_a_worker_joins_and_another_leaves(brokers: str, tmp_path: Path, guarantee: str) -> None:
     asyncio.run(_rebalances(brokers, tmp_path, guarantee))
 
 

@@ -64,7 +64,7 @@ def test_only_the_last_64_late_ids_are_known_again() -> None:
 def test_the_oldest_of_200_once_keys_goes_first() -> None:
     told = _model(once_per="properties.key", decay="none", points=1)
     events = [_event(f"a{number}", number, key=number) for number in range(205)]
-    events += [_event(f"b{number}", 300 + number, key=number) for number in (4, 6, 5, 204)]
+    events += [_event(f"b{number}", 300 + place, key=number) for place, number in enumerate((4, 6, 5, 204))]
     told["inactivity"] = []
     told["rules"] = told["rules"][:1]
     (row,) = engine_replay(json.dumps({**told, "qualify": {"when": {"score": {"at_least": 900}}}}), events).rows

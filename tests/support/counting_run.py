@@ -107,7 +107,7 @@ class CountingRun:
                 is_newer = row.key not in best or fence_of(row.value) >= fence_of(best[row.key])
                 if self.guarantee == "exactly_once" or is_newer:
                     best[row.key] = row.value
-        return Counter({key: decode(value).count for key, value in best.items()})
+        return Counter({key: decode(value).total for key, value in best.items()})
 
     async def published(self) -> Counter[bytes]:
         """Return what a read_committed consumer sees of the outputs, and how often."""

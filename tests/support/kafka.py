@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import uuid
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Literal, NamedTuple
@@ -44,18 +46,20 @@ def fresh(name: str) -> str:
 
 def docker_answers() -> bool:
     """Whether a container engine is there, asked with little patience."""
-    try:
-        import docker  # type: ignore[import-untyped]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the client leaves its socket behind when nobody answers
+        try:
+            import docker  # type: ignore[import-untyped]
 
-        client = docker.from_env(timeout=3)
-    except Exception:  # noqa: BLE001 - not installed, no socket, refused: all mean no
-        return False
-    try:
-        return bool(client.ping())
-    except Exception:  # noqa: BLE001
-        return False
-    finally:
-        client.close()
+            client = docker.from_env(timeout=3)
+            try:
+                return bool(client.ping())
+            finally:
+                client.close()
+        except Exception:  # noqa: BLE001 - not installed, no socket, refused: all mean no
+            return False
+        finally:
+            gc.collect()
 
 
 @contextmanager
@@ -127,21 +131,30 @@ async def produce_all(brokers: str, topic: str, records: Iterable[Sent]) -> list
     try:
         waiting: list[asyncio.Future[object]] = []
         for record in records:
-            headers = [(name, value) for name, value in record.headers]
-            waiting.append(
-                await producer.send(
+            if record.key is None and record.value is None:
+                await asyncio.gather(*waiting)  # send() refuses such a record, and a batch of our own would overtake
+                waiting.append(await _send_empty(producer, topic, record))
+            else:
+                sending = producer.send(
                     topic,
                     record.value,
                     key=record.key,
                     partition=record.partition,
                     timestamp_ms=record.timestamp_ms,
-                    headers=headers,
+                    headers=list(record.headers),
                 )
-            )
+                waiting.append(await sending)
         await producer.flush()
         return [Place(done.partition, done.offset) for done in await asyncio.gather(*waiting)]  # type: ignore[attr-defined]
     finally:
         await producer.stop()
+
+
+async def _send_empty(producer: AIOKafkaProducer, topic: str, record: Sent) -> asyncio.Future[object]:
+    batch = producer.create_batch()
+    batch.append(key=None, value=None, timestamp=record.timestamp_ms, headers=list(record.headers))
+    sent: asyncio.Future[object] = await producer.send_batch(batch, topic, partition=record.partition)
+    return sent
 
 
 async def read_all(

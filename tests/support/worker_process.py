@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ from tests.support.counting_pipeline import counting_pipeline
 from tests.support.kafka import wait_until
 
 if TYPE_CHECKING:
+    from worker.pipeline import Round
     from worker.stream.delivery import Delivery
-    from worker.stream.ports import RoundLike
 
 ROOT = Path(__file__).parents[2]
 ERASURE_KEY = "0123456789abcdef0123456789abcdef"
@@ -147,7 +148,7 @@ class DyingDelivery:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def deliver(self, partition: int, round_: RoundLike) -> int:
+    async def deliver(self, partition: int, round_: Round) -> int:
         self._reach("begin")
         last = await self._inner.deliver(partition, round_)
         self._reach("committed")
@@ -171,26 +172,31 @@ class DyingDelivery:
 
             return hooked
 
-        SharedClientProducer.send_offsets_to_transaction = before(  # type: ignore[method-assign]
+        SharedClientProducer.send_offsets_to_transaction = before(
             SharedClientProducer.send_offsets_to_transaction, "acked"
         )
-        SharedClientProducer.commit_transaction = before(SharedClientProducer.commit_transaction, "offsets")  # type: ignore[method-assign]
+        SharedClientProducer.commit_transaction = before(SharedClientProducer.commit_transaction, "offsets")
 
 
-# DEBUG
-def _dump(*_):
-    import asyncio, gc
-    for t in gc.get_objects():
-        if isinstance(t, asyncio.Task) and not t.done(): print(t.get_name()[:90]); t.print_stack(file=sys.stdout)
-    from worker.stream.app import WorkerApp
-    for o in gc.get_objects():
-        if type(o) is WorkerApp:
-            c=o.consumer; print('flow', c.flow_active, o.assignment.is_halted, o.assignment.generation, {k:(v.progress, v.next_offset, v.under_way, v._is_overdue, v._deadline, v.scoring.pending, len(v._backlog)) for k,v in o.assignment.owned.items()})
-            a=c._thread._consumer._subscription.subscription.assignment; print({tp:(s.paused,s._position,s.highwater) for tp,s in a._tp_state.items()}); print(c._thread._consumer._fetcher._records, c._thread._consumer._fetcher._in_flight)
-    sys.stdout.flush()
-if __name__ == "__main__": signal.signal(signal.SIGUSR1, _dump)
+def _slow_down(seconds: float) -> None:
+    """Make each batch of a restore wait, all of them together about *seconds*."""
+    from worker.stream.restore import Restore
 
-def main(arguments: Sequence[str] = ()) -> int:
+    apply = Restore._apply
+
+    async def slow(self: Restore, *args: Any) -> None:
+        await asyncio.sleep(seconds / 4)
+        await apply(self, *args)
+
+    Restore._apply = slow  # type: ignore[assignment, method-assign]
+
+
+def _limit_faust(app: Any, seconds: float) -> None:
+    """Set Faust's limit for a step of its recovery, which it reads anew at each."""
+    app.conf.broker_request_timeout = seconds
+
+
+def main() -> int:
     """Run a worker that counts, with the test hooks that the environment names."""
     from worker.settings import load_settings
     from worker.stream.app import Parts
@@ -198,7 +204,11 @@ def main(arguments: Sequence[str] = ()) -> int:
 
     settings = load_settings(os.environ)
     crash_at = os.environ.get("TEST_CRASH_AT", "")
+    if slow_s := os.environ.get("TEST_SLOW_RESTORE_S"):
+        _slow_down(float(slow_s))
+    limit_s = os.environ.get("TEST_REQUEST_TIMEOUT_S")
     parts = Parts(
+        on_created=(lambda app: _limit_faust(app, float(limit_s))) if limit_s else (lambda _: None),
         pipeline=counting_pipeline(settings.qualifications_topic, has_timers=os.environ.get("TEST_TIMERS") == "1"),
         wrap_delivery=(lambda delivery: DyingDelivery(delivery, crash_at)) if crash_at else (lambda delivery: delivery),
     )

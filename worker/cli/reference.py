@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from worker import errors
 from worker.metrics import CATALOGUE, Metric
+from worker.scoring.file.reference import model_reference
 from worker.settings import VARIABLES, Variable
 
 EXIT_CODES: tuple[tuple[int, str], ...] = (
@@ -47,7 +49,8 @@ def reference() -> str:
         "<!-- Made by `make docs`; change the code, not this file. -->\n\n# Reference\n\n"
         f"## Settings\n\n{settings_reference()}\n"
         f"## Metrics\n\n{metrics_reference()}\n"
-        f"## Errors and exit codes\n\n{errors_reference()}"
+        f"## Errors and exit codes\n\n{errors_reference()}\n"
+        f"## Model files\n\n{model_files_reference()}"
     )
 
 
@@ -101,6 +104,12 @@ def errors_reference() -> str:
             _table(("dead letter", "why"), ((f"`{code}`", why) for code, why in DEAD_LETTERS)),
         )
     )
+
+
+def model_files_reference() -> str:
+    """Return the keys and operators of model files as Markdown tables, one level below the heading of their section."""
+    introduction = "A model is one strict YAML file: an unknown key is an error. `leadscore model lint` checks it.\n\n"
+    return introduction + re.sub(r"^## ", "### ", model_reference(), flags=re.MULTILINE)
 
 
 def _setting_row(variable: Variable) -> tuple[str, ...]:

@@ -248,8 +248,7 @@ class EmbeddedBroker:
     def _format(self) -> None:
         if (self.directory / "data" / "meta.properties").exists():
             return
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ["format", "-t", cluster, "-c", str(self.directory / "server.properties")]
+        arguments = ["format", "-t", cluster_id(uuid.uuid4().bytes), "-c", str(self.directory / "server.properties")]
         with self.log_file.open("ab") as log:
             done = subprocess.run(
                 [*self._java, "kafka.tools.StorageTool", *arguments],
@@ -279,6 +278,20 @@ class EmbeddedBroker:
             problem=problem,
             fix=f"see the end of its log:\n{tail}",
         )
+
+
+def cluster_id(random: bytes) -> str:
+    """
+    Return 16 random bytes as Kafka writes ids, none of which begins with a dash: its own tools would take that for an option.
+
+    >>> cluster_id(bytes(16))
+    'AAAAAAAAAAAAAAAAAAAAAA'
+    >>> cluster_id(bytes([0xF8, *bytes(15)]))
+    'AAAAAAAAAAAAAAAAAAAAAA'
+    """
+    while (text := base64.urlsafe_b64encode(random).decode().rstrip("=")).startswith("-"):
+        random = bytes([random[0] & 0x07]) + random[1:]
+    return text
 
 
 def main() -> int:

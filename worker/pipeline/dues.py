@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.scoring.contact import UNKNOWN_MS
-from worker.scoring.due import may_be_due, next_due, outlasts_good_signs
+from worker.scoring.due import HORIZON_MS, is_safe, next_due, safe_until
+from worker.scoring.inactivity import advance
 from worker.scoring.model import NEVER_MS
 from worker.scoring.qualification import evaluate
 
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from worker.scoring.qualification import Kind
     from worker.scoring.state import Fold
 
+_SECOND_MS = 1_000
+
 
 class Handled(NamedTuple):
     """A due instant that was handled, and what it tells, if anything."""
 
     at_ms: int
-    fold: Fold  # as of at_ms
+    fold: Fold  # as of at_ms, until the next one is asked for
     told: tuple[Kind, Reading] | None
 
 
@@ -31,12 +34,20 @@ def due_of(model: Model, state: ModelState) -> int | None:
     if state.due_ms == UNKNOWN_MS:
         head = state.history.head(model)
         after_ms = head.at_ms if state.evaluated_ms is None else state.evaluated_ms
-        is_ready = state.latch.is_ready
-        state.due_ms = next_due(model, head, is_ready=is_ready, after_ms=after_ms)
-        state.floor_ms = NEVER_MS if state.due_ms is None else state.due_ms
-        if is_ready and not outlasts_good_signs(model, state.history.head_at(model, after_ms), after_ms):
-            state.floor_ms = UNKNOWN_MS
+        _note_due(model, state, head, after_ms)
     return state.due_ms
+
+
+def _note_due(model: Model, state: ModelState, fold: Fold, after_ms: int) -> None:
+    """Find the next due instant after *after_ms*, and a floor that holds even if points are added before."""
+    is_ready = state.latch.is_ready
+    due_ms = state.due_ms = next_due(model, fold, is_ready=is_ready, after_ms=after_ms)
+    floor_ms = NEVER_MS if due_ms is None else due_ms
+    if is_ready:
+        floor_ms = min(floor_ms, fold.next_step_ms, HORIZON_MS)
+        if fold.next_step_ms <= after_ms or not is_safe(model, fold, after_ms, floor_ms - _SECOND_MS):
+            floor_ms = UNKNOWN_MS
+    state.floor_ms = floor_ms
 
 
 def note_event(state: ModelState, head: Fold, at_ms: int, *, only_raises: bool, was_ready: bool) -> None:
@@ -64,19 +75,25 @@ def handle_due(model: Model, state: ModelState, until_ms: int) -> Iterator[Handl
     """
     if until_ms < state.floor_ms or not _may_be_due(model, state, until_ms):
         return
-    while (at_ms := due_of(model, state)) is not None and at_ms <= until_ms:
-        fold = state.history.head_at(model, at_ms)
+    fold: Fold | None = None
+    while (at_ms := due_of(model, state) if fold is None else state.due_ms) is not None and at_ms <= until_ms:
+        if fold is None:
+            fold = state.history.head(model).copy()
+        advance(model, fold, at_ms)
         told = evaluate(model, fold, state.latch, at_ms, inviting=False)
         state.evaluated_ms = at_ms
         state.due_ms = state.floor_ms = UNKNOWN_MS
         yield Handled(at_ms, fold, told)
+        _note_due(model, state, fold, at_ms)
 
 
 def _may_be_due(model: Model, state: ModelState, until_ms: int) -> bool:
-    """Whether to look closer: the memo, where there is one, else one look at bounds."""
+    """Whether to look closer: the memo, where there is one, else the floor, raised by one cheap look."""
     if state.due_ms != UNKNOWN_MS:
         return state.due_ms is not None and state.due_ms <= until_ms
     if not state.history.journal or state.evaluated_ms is None:
         return False
-    head = state.history.head(model)
-    return may_be_due(model, head, is_ready=state.latch.is_ready, after_ms=state.evaluated_ms, until_ms=until_ms)
+    if state.latch.is_ready:
+        head = state.history.head_at(model, state.evaluated_ms)
+        state.floor_ms = safe_until(model, head, state.evaluated_ms)
+    return until_ms >= state.floor_ms

@@ -26,6 +26,7 @@ class Matched(NamedTuple):
     key: bytes
     traces: list[Trace | None]  # one a model
     newest_ms: int  # newest event time of the partition, up to this record
+    record_ms: int  # newest record time that this worker has seen of the partition, up to this record
 
 
 class Intake:
@@ -48,6 +49,7 @@ class Intake:
         self._options = options
         self._effects = effects
         self.newest_ms = newest_ms
+        self.record_ms = -1
 
     def decode(self, record: Record, known: Collection[bytes]) -> Matched | None:
         """
@@ -60,6 +62,7 @@ class Intake:
         Raises:
             UnsupportedEvent: Its effect is not known to this version.
         """
+        self.record_ms = max(self.record_ms, record.timestamp)
         try:
             event = decode_event(record.value, record.key)
         except EventRefused as refused:
@@ -81,7 +84,7 @@ class Intake:
             for model in self._models:
                 self._effects.count("without_effect", 1, model.name)
             return None
-        return Matched(record, event, at_ms, key, traces, newest_ms)
+        return Matched(record, event, at_ms, key, traces, newest_ms, self.record_ms)
 
     def _clamped(self, record: Record, event: Event) -> int:
         """Return the event time, set back to the record's time (the one before forwarding) when too far ahead of it."""
@@ -93,7 +96,6 @@ class Intake:
             record_ms = min([record_ms, *_times_before_forwarding(record)])
         if at_ms <= record_ms + self._options.max_skew_ms:
             return at_ms
-        self._effects.count("clamped")
         return record_ms
 
     def _is_misplaced(self, record: Record, key: bytes) -> bool:

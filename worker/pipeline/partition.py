@@ -68,7 +68,7 @@ class Partition:
         self._revision = 0 if stored is None else stored.revision
         self._marks = {} if stored is None else stored.models
         is_stream = options.time == "stream"
-        matchers = tuple(Matcher(model) for model in models)
+        matchers = self._matchers = tuple(Matcher(model) for model in models)
         self._effects = Effects(topics, partition)
         self._cache = ContactCache(self._models, matchers, options.cache_contacts)
         self._steps = [
@@ -119,9 +119,13 @@ class Partition:
             self._take(found)
         self.pending += len(records)
         self._effects.count("received", len(records))
+        for matcher, model in zip(self._matchers, self._models, strict=True):
+            if matcher.null_keys:
+                self._effects.count("once_keys_null", matcher.null_keys, model.name)
+                matcher.null_keys = 0
         self.next_offset = records[-1].offset + 1
         if self._options.time == "wall":
-            self._advance_time(records[-1].timestamp - self._options.grace_ms)
+            self._advance_time(self._intake.record_ms - self._options.grace_ms)
 
     def _take(self, found: Matched) -> None:
         """Fold one event under each model that keeps it, unless its contact's value has it already."""
@@ -132,7 +136,7 @@ class Partition:
             self._effects.count("replayed")
             return
         if self._options.time == "wall":
-            self._advance_time(record.timestamp - self._options.grace_ms)
+            self._advance_time(found.record_ms - self._options.grace_ms)
         is_changed = False
         for steps, trace in zip(self._steps, found.traces, strict=True):
             if trace is None:
@@ -140,6 +144,8 @@ class Partition:
             elif steps.take(contact, found, trace, self._handled_until(steps.model, found.newest_ms)):
                 is_changed = True
         if is_changed:
+            if found.at_ms != found.event.occurred_at:
+                self._effects.count("clamped")
             contact.fence = Fence(epoch, record.offset, 0)
             self._cache.touch(found.key, contact)
 

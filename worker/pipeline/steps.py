@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from worker.contracts.transition import EventSource
@@ -9,8 +10,8 @@ from worker.pipeline.dues import handle_due, note_event
 from worker.pipeline.told import tell
 from worker.scoring.contact import ModelState
 from worker.scoring.history import Accepted, pack_id
-from worker.scoring.qualification import TIMER, evaluate, heed, invite, is_inviting
-from worker.scoring.reading import read
+from worker.scoring.qualification import TIMER, Status, evaluate, heed, invite, is_inviting
+from worker.scoring.reading import positive_sum, read
 
 if TYPE_CHECKING:
     from worker.pipeline.effects import Effects
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from worker.scoring.matching import Trace
     from worker.scoring.model import Model, Reading
     from worker.scoring.qualification import Kind
+
+
+_SECOND_MS = 1_000
 
 
 class Steps:
@@ -88,9 +92,29 @@ class Steps:
             self._effects.count("late", 1, self.model.name)
         if accepted.overflowed:
             self._effects.count("overflowed", accepted.overflowed, self.model.name)
+        head = state.history.head(self.model)
+        if head.dropped_keys:
+            if accepted.in_order:
+                self._effects.count("once_keys_dropped", head.dropped_keys, self.model.name)
+            head.dropped_keys = 0
         cooled_ms = state.latch.timer_cooled_ms
         if cooled_ms is not None and at_ms < cooled_ms:
             self._effects.count("behind_timer", 1, self.model.name)
+
+    def _is_quiet(
+        self, state: ModelState, at_ms: int, trace: Trace, *, in_order: bool, inviting: bool, only_raises: bool
+    ) -> bool:
+        """
+        Whether an evaluation would tell nothing, by bounds that cost next to nothing; never wrongly True.
+
+        An open lead whose points above 0 are too few cannot be ready; a ready one that only gained points cools no sooner than
+        was found before.
+        """
+        state.ceiling = state.ceiling + trace.gain if in_order else inf
+        status = state.latch.status
+        if status is Status.OPEN:
+            return not inviting or state.ceiling < self.model.safe_ceiling
+        return status is Status.READY and only_raises and state.floor_ms > at_ms + _SECOND_MS
 
     def _evaluate(self, state: ModelState, found: Matched, trace: Trace, accepted: Accepted) -> None:
         """Move the latch by an event that was folded, and tell sales what follows."""
@@ -107,12 +131,16 @@ class Steps:
             model, latch, model.feedback_by_index[trace.feedback], event.properties.get("sequence")
         ):
             results.append(("lead.cooled", read(model, fold, at_ms)))
-        result = evaluate(model, fold, latch, at_ms, inviting=inviting)
-        if result is not None:
-            results.append(result)
+        only_raises = accepted.in_order and not trace.lowers and at_ms == newest_ms
+        if not self._is_quiet(
+            state, at_ms, trace, in_order=accepted.in_order, inviting=inviting, only_raises=only_raises
+        ):
+            result = evaluate(model, fold, latch, at_ms, inviting=inviting)
+            if result is not None:
+                results.append(result)
+            state.ceiling = positive_sum(model, fold, at_ms)
         for news in results:
             source = EventSource(id=event.id, topic=self._source, partition=self._partition, offset=found.record.offset)
             told = tell(model, event.contact_id, fold, latch, news, at_ms, cause=event.type, source=source)
             self._effects.publish(found.key, told)
-        only_raises = accepted.in_order and not trace.lowers and at_ms == newest_ms
         note_event(state, state.history.head(model), at_ms, only_raises=only_raises, was_ready=was_ready)

@@ -9,7 +9,7 @@ from worker.contracts.score import ScoreRow
 from worker.contracts.transition import EventSource, Reason, Transition, transition_id
 from worker.scoring.explain import REASONS, contributions
 from worker.scoring.once import hash64
-from worker.scoring.qualification import TIMER, Kind, Status
+from worker.scoring.qualification import Kind, Status
 from worker.scoring.reading import read, shown, tier_name
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def tell(
     latch.told_ms = at_ms
     latch.told_score = score
     latch.told_tier = reading.tier
-    if cause == TIMER:
+    if source is None:
         latch.timer_cooled_ms = at_ms
     return transition
 

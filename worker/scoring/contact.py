@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.scoring.history import History
@@ -28,13 +29,14 @@ NO_FENCE = Fence(0, -1, 0)
 class ModelState:
     """A contact under one model."""
 
-    __slots__ = ("due_ms", "evaluated_ms", "floor_ms", "history", "latch", "row_hash")
+    __slots__ = ("ceiling", "due_ms", "evaluated_ms", "floor_ms", "history", "latch", "row_hash")
 
     def __init__(self) -> None:
         self.history = History()
         self.latch = Latch()
         self.evaluated_ms: int | None = None  # instant of the last evaluation, at an event or a due instant
         self.due_ms: int | None = UNKNOWN_MS  # next due instant, None when there is none
+        self.ceiling = inf  # no less than the sum of points above 0 at the last evaluation
         self.floor_ms = UNKNOWN_MS  # nothing is due before this instant
         self.row_hash = 0  # of what was last published in the scores topic, but as_of
 

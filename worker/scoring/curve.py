@@ -16,8 +16,8 @@ _MARGIN = 1e-10
 Merged sums round otherwise than the score does; bounds are this much wider. Well below the tolerance of comparisons: points that
 never fade often add up to just the threshold, and there a wider span would leave every second open.
 """
-_ROUNDING = 1e-13
-"""Share of the sum of absolute points that rounding may make, where that is more."""
+_ROUNDING = 2.0**-51
+"""What one addition may lose of the sum of absolute points, twice over, where that is more."""
 
 
 class Curve:
@@ -44,8 +44,13 @@ class Curve:
         for index, extras in fold.extras.items():
             self._constant[index] += extras.inactivity + extras.feedback + extras.penalties
         size = sum(map(abs, self._constant)) + sum(map(abs, fading.values()))
-        self._margin = max(_MARGIN, _ROUNDING * size)
+        self._margin = max(_MARGIN, _ROUNDING * (len(fold.rules) + len(fold.extras)) * size)
         self._fading = [(group, HalfLife(ms), value) for (group, ms, _), value in fading.items()]
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether nothing of it fades."""
+        return not self._fading and all(rule.decay is None for rule, _ in self._capped)
 
     def bounds(self, first_ms: int, last_ms: int) -> tuple[Reading, Reading]:
         """Return readings that no reading between *first_ms* and *last_ms* goes below or above."""

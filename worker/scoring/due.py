@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
 from worker.scoring.curve import Curve
 from worker.scoring.inactivity import acts, advance, next_step, steps_at
-from worker.scoring.model import NEVER_MS, Reading
-from worker.scoring.reading import bounds, read
+from worker.scoring.model import NEVER_MS
+from worker.scoring.reading import lowest, read
 
 if TYPE_CHECKING:
-    from worker.scoring.model import Model, Qualify
+    from worker.scoring.model import Model, Qualify, Reading
     from worker.scoring.state import Fold
 
 HORIZON_MS = 4_102_444_800_000
@@ -19,6 +18,7 @@ HORIZON_MS = 4_102_444_800_000
 _IDLE_STEPS = 64
 _LOOKS = 4_000
 _SECOND_MS = 1_000
+_SAFE_SPANS_MS = (30 * 86_400_000, 3 * 86_400_000, 3 * 3_600_000)
 
 
 def cools(qualify: Qualify, low: Reading, high: Reading) -> bool | None:
@@ -49,7 +49,7 @@ def next_due(model: Model, fold: Fold, *, is_ready: bool, after_ms: int, until_m
         fold = fold.copy()
         advance(model, fold, after_ms)
     step_ms = fold.next_step_ms
-    if not is_ready and not fold.rules and not fold.extras and all(not (s.points or 0) > 0 for s in model.inactivity):
+    if not is_ready and _is_inert(model, fold):
         return None
     for _ in range(_IDLE_STEPS):
         if is_ready:
@@ -67,28 +67,36 @@ def next_due(model: Model, fold: Fold, *, is_ready: bool, after_ms: int, until_m
     return None if step_ms == NEVER_MS else step_ms
 
 
-def may_be_due(model: Model, fold: Fold, *, is_ready: bool, after_ms: int, until_ms: int) -> bool:
-    """Whether anything may be due after *after_ms* and up to *until_ms*: one cheap look, never wrongly False."""
-    if until_ms <= after_ms:
+def _is_inert(model: Model, fold: Fold) -> bool:
+    """Whether no step can change anything any more: nothing is left to take, to scale or to drop, and none gives points."""
+    resets = any(step.reset for step in model.inactivity)
+    if any(state.value or (resets and state.count) for state in fold.rules.values()) or fold.extras:
         return False
-    if fold.next_step_ms <= until_ms:
-        return True
-    if not is_ready or model.qualify is None:
-        return False
-    return cools(model.qualify, *bounds(model, fold, after_ms, until_ms)) is not False
+    return not any((step.points or 0) > 0 for step in model.inactivity)
 
 
-def outlasts_good_signs(model: Model, fold: Fold, at_ms: int) -> bool:
+def is_safe(model: Model, fold: Fold, after_ms: int, until_ms: int) -> bool:
     """
-    Whether a lead that does not cool at *at_ms* would not with more points either.
+    Whether a ready lead cools nowhere between *after_ms* and *until_ms*, were it given any points above 0 meanwhile.
 
-    So it is under any sensible model, and then a due instant stays a lower bound when points are added.
+    *fold* is advanced to *after_ms*, and no step lies before *until_ms*.
     """
-    if model.qualify is None:
+    if model.qualify is None or until_ms <= after_ms:
         return True
-    reading = read(model, fold, at_ms)
-    most = Reading(inf, (inf,) * len(reading.groups), max(0, len(model.tiers) - 1))
-    return cools(model.qualify, reading, most) is False
+    return cools(model.qualify, lowest(model, fold, after_ms, until_ms), model.highest) is False
+
+
+def safe_until(model: Model, fold: Fold, after_ms: int) -> int:
+    """
+    Return an instant before which a ready lead cools by no means but penalties; *after_ms* when none is found at once.
+
+    It is one look at a month, else at days, else at hours: most ready leads are far above where they cool.
+    """
+    for span_ms in _SAFE_SPANS_MS:
+        until_ms = min(after_ms + span_ms, fold.next_step_ms)
+        if until_ms > after_ms and is_safe(model, fold, after_ms, until_ms):
+            return until_ms
+    return after_ms
 
 
 def _cools_at(model: Model, fold: Fold, at_ms: int) -> bool:
@@ -105,6 +113,9 @@ def _first_cool(model: Model, fold: Fold, after_ms: int, before_ms: int) -> int 
     if qualify is None:
         return None
     curve = Curve(model, fold, after_ms)
+    if curve.is_constant:
+        first_ms = (after_ms // _SECOND_MS + 1) * _SECOND_MS
+        return first_ms if first_ms < before_ms and _cools_at(model, fold, first_ms) else None
     spans = [(after_ms // _SECOND_MS + 1, (min(before_ms, HORIZON_MS) - 1) // _SECOND_MS)]
     for _ in range(_LOOKS):
         if not spans:
@@ -116,7 +127,8 @@ def _first_cool(model: Model, fold: Fold, after_ms: int, before_ms: int) -> int 
             if _cools_at(model, fold, first * _SECOND_MS):
                 return first * _SECOND_MS
             continue
-        verdict = cools(qualify, *curve.bounds(first * _SECOND_MS, last * _SECOND_MS))
+        # Up to the second after: the time between two spans is looked at, too.
+        verdict = cools(qualify, *curve.bounds(first * _SECOND_MS, (last + 1) * _SECOND_MS))
         if verdict is True:
             return first * _SECOND_MS
         if verdict is None:

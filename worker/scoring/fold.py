@@ -33,7 +33,7 @@ def apply(model: Model, fold: Fold, at_ms: int, trace: Trace, own_ms: int | None
     elif trace.matches:
         for index, key in _allowed(model, fold, at_ms, trace):
             rule = model.rules[index]
-            _award(rule, fold.rule(index), at_ms, given_ms, key)
+            fold.dropped_keys += _award(rule, fold.rule(index), at_ms, given_ms, key)
             gained = gained or rule.points >= 0
             fold.is_scored = True
     if trace.is_life and own_ms is None:
@@ -68,7 +68,7 @@ def _apply_with_feedback(model: Model, fold: Fold, at_ms: int, given_ms: int, tr
     gained = False
     for index, key in allowed:
         rule = model.rules[index]
-        _award(rule, fold.rule(index), at_ms, given_ms, key)
+        fold.dropped_keys += _award(rule, fold.rule(index), at_ms, given_ms, key)
         gained = gained or rule.points >= 0
         fold.is_scored = True
     if feedback.points:
@@ -80,8 +80,8 @@ def _apply_with_feedback(model: Model, fold: Fold, at_ms: int, given_ms: int, tr
     return gained
 
 
-def _award(rule: Rule, state: RuleState, at_ms: int, given_ms: int, key: int | None) -> None:
-    """Give the points of *rule*; only here, or by a reset, does a reference instant move."""
+def _award(rule: Rule, state: RuleState, at_ms: int, given_ms: int, key: int | None) -> int:
+    """Give the points of *rule*; only here, or by a reset, does a reference instant move. Returns once-keys dropped."""
     points = rule.points
     decay = rule.decay
     if decay is None or not state.value:
@@ -100,9 +100,13 @@ def _award(rule: Rule, state: RuleState, at_ms: int, given_ms: int, key: int | N
         if state.times is None:
             state.times = []
         rule.limit.record(state.times, at_ms)
-    if key is not None:
-        if state.keys is None:
-            state.keys = {}
-        elif len(state.keys) >= KEYS_KEPT:
-            del state.keys[next(iter(state.keys))]
-        state.keys[key] = None
+    if key is None:
+        return 0
+    dropped = 0
+    if state.keys is None:
+        state.keys = {}
+    elif len(state.keys) >= KEYS_KEPT:
+        del state.keys[next(iter(state.keys))]
+        dropped = 1
+    state.keys[key] = None
+    return dropped

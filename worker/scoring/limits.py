@@ -57,11 +57,11 @@ class Calendar:
 Limit = Rolling | Calendar
 
 
-@lru_cache(maxsize=4096)
-def _civil_hour(hour: int, zone: ZoneInfo) -> timedelta:
-    """Return the offset of *zone* from UTC in the quarter of an hour *hour*; zones change only at such borders since 1990."""
-    offset = (_EPOCH + timedelta(minutes=15 * hour)).astimezone(zone).utcoffset()
-    return offset if offset is not None else timedelta(0)
+@lru_cache(maxsize=65_536)
+def _offset_ms(minute: int, zone: ZoneInfo) -> int:
+    """Return the offset of *zone* from UTC in *minute*; some zones have changed at one minute past midnight."""
+    offset = (_EPOCH + timedelta(minutes=minute)).astimezone(zone).utcoffset()
+    return 0 if offset is None else offset // timedelta(milliseconds=1)
 
 
 def period_number(per: Period, at_ms: int, zone: ZoneInfo | None) -> int:
@@ -72,7 +72,7 @@ def period_number(per: Period, at_ms: int, zone: ZoneInfo | None) -> int:
     1
     """
     if zone is not None:
-        at_ms += _civil_hour(at_ms // 900_000, zone) // timedelta(milliseconds=1)
+        at_ms += _offset_ms(at_ms // 60_000, zone)
     day = at_ms // 86_400_000
     if per == "day":
         return day

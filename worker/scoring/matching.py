@@ -22,17 +22,25 @@ class Trace:
     What one model needs of one event to fold it, now or again: never the event itself.
 
     *matches* are the rules that see the event, each with its once-key (None without `once_per`), in file order.
-    *lowers* says whether folding it may lower a score. *feedback* is the index of the model's feedback that it triggers, -1 for none.
+    *lowers* says whether folding it may lower a score, *gain* how much it may raise one at most. *feedback* is the index of the
+    model's feedback that it triggers, -1 for none.
     """
 
-    __slots__ = ("feedback", "is_life", "lowers", "matches", "stored")
+    __slots__ = ("feedback", "gain", "is_life", "lowers", "matches", "stored")
 
     def __init__(
-        self, matches: tuple[tuple[int, int | None], ...], *, is_life: bool, lowers: bool, feedback: int = -1
+        self,
+        matches: tuple[tuple[int, int | None], ...],
+        *,
+        is_life: bool,
+        lowers: bool = False,
+        gain: float = 0.0,
+        feedback: int = -1,
     ) -> None:
         self.matches = matches
         self.is_life = is_life
         self.lowers = lowers
+        self.gain = gain
         self.feedback = feedback
         self.stored = self._store()
 
@@ -59,12 +67,16 @@ def restore_trace(model: Model, stored: Stored) -> Trace:
 def new_trace(model: Model, matches: tuple[tuple[int, int | None], ...], *, is_life: bool, feedback: int = -1) -> Trace:
     """Return the trace of an event that matches *matches* under *model*."""
     lowers = feedback >= 0
-    lowering = model.lowering_rules
-    if lowering:
-        for index, _ in matches:
-            if index in lowering:
-                lowers = True
-    return Trace(matches, is_life=is_life, lowers=lowers, feedback=feedback)
+    gain = 0.0
+    if feedback >= 0:
+        gain = max(0.0, model.feedback_by_index[feedback].points or 0.0)
+    for index, _ in matches:
+        points = model.rules[index].points
+        if points < 0:
+            lowers = True
+        else:
+            gain += points
+    return Trace(matches, is_life=is_life, lowers=lowers, gain=gain, feedback=feedback)
 
 
 class Matcher:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from worker.scoring.decay import Decay, HalfLife
@@ -18,6 +19,8 @@ ENGAGEMENT = "engagement"
 
 NEVER_MS = 1 << 62
 """An instant that no clock reaches; also a span that none outlasts."""
+
+_CEILING_STEP = 1e-3
 
 Machine = Literal["no", "only", "any"]
 """Which events a rule sees: those of humans, of machines, or both (SCORING 2, machine events)."""
@@ -183,9 +186,41 @@ class Model:
         )
 
     @cached_property
-    def lowering_rules(self) -> frozenset[int]:
-        """Indexes of the rules that take points."""
-        return frozenset(rule.index for rule in self.rules if rule.points < 0)
+    def highest(self) -> Reading:
+        """A reading that no reading goes above."""
+        return Reading(inf, (inf,) * len(self.groups), max(0, len(self.tiers) - 1))
+
+    @cached_property
+    def safe_ceiling(self) -> float:
+        """
+        Sum of positive points below which no contact qualifies, whatever its groups: most events need no closer look.
+
+        Minus infinity where idleness may raise points, so that no such sum bounds a score.
+        """
+        if self.qualify is None or any((s.points or 0) > 0 or (s.multiply or 0) > 1 for s in self.inactivity):
+            return -inf
+        low, high = -inf, 1e12
+        if self._may_qualify(0.0):
+            return low
+        low = 0.0
+        while high - low > _CEILING_STEP and low < high:
+            middle = (low + high) / 2
+            if self._may_qualify(middle):
+                high = middle
+            else:
+                low = middle
+        return low
+
+    def _may_qualify(self, positive: float) -> bool:
+        """Whether any reading of a contact with *positive* points above 0 may qualify; floors may add to these."""
+        if self.qualify is None:
+            return False
+        groups = tuple(max(positive, group.floor or 0.0) for group in self.groups)
+        score = max(self.floor, positive + sum(max(0.0, group.floor or 0.0) for group in self.groups))
+        tier = sum(score + 1e-6 >= tier.threshold for tier in self.tiers)
+        low = Reading(-inf, (-inf,) * len(groups), 0)
+        high = Reading(score + 1e-6, tuple(value + 1e-6 for value in groups), tier)
+        return self.qualify.when.judge(low, high) is not False
 
     @cached_property
     def first_step_ms(self) -> int:

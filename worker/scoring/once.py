@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +46,14 @@ def once_key(event: Event, fields: Sequence[FieldPath]) -> tuple[int, bool]:
         return 0, False
     values = [field_value(event, field) for field in fields]
     if len(values) == 1 and type(values[0]) is str:  # the usual case: one id
-        return hash64(b's"' + values[0].encode()), False
+        return _text_key(values[0]), False
     return hash64(_canonical(values)), all(value is None for value in values)
+
+
+@lru_cache(maxsize=65_536)
+def _text_key(text: str) -> int:
+    """Return the key of one text; campaigns, forms and pages come again and again, and a hash costs ten look-ups."""
+    return hash64(b's"' + text.encode())
 
 
 def _canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON value

@@ -54,6 +54,17 @@ def _sums(model: Model, fold: Fold, positive_ms: int, negative_ms: int) -> list[
     return sums
 
 
+def positive_sum(model: Model, fold: Fold, at_ms: int) -> float:
+    """Return the sum of all that is above 0 at *at_ms*, before any cap: no score lies above it, floors apart."""
+    total = 0.0
+    for index, state in fold.rules.items():
+        if state.value > 0:
+            total += left(model.rules[index], state, at_ms)
+    for extras in fold.extras.values():
+        total += extras.inactivity + extras.feedback
+    return total
+
+
 def clamp(model: Model, sums: list[float]) -> Reading:
     """Return the reading of group *sums*, which are clamped in place: groups first, then their sum, then the tier."""
     score = 0.0
@@ -94,13 +105,18 @@ def read(model: Model, fold: Fold, at_ms: int) -> Reading:
     return reading if fold.is_scored else Reading(0.0, reading.groups, 0)
 
 
+def lowest(model: Model, fold: Fold, start_ms: int, end_ms: int) -> Reading:
+    """Return a reading that no reading between *start_ms* and *end_ms* goes below, field by field; see `bounds`."""
+    return clamp(model, _sums(model, fold, end_ms, start_ms))
+
+
 def bounds(model: Model, fold: Fold, start_ms: int, end_ms: int) -> tuple[Reading, Reading]:
     """
     Return readings that no reading between *start_ms* and *end_ms* goes below or above, field by field.
 
     Between steps each contribution only moves towards 0, and clamps keep order.
     """
-    low = clamp(model, _sums(model, fold, end_ms, start_ms))
+    low = lowest(model, fold, start_ms, end_ms)
     high = clamp(model, _sums(model, fold, start_ms, end_ms))
     return low, high
 

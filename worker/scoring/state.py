@@ -50,7 +50,7 @@ class Extras:
 class Fold:
     """A state: the left fold of events in order, advanced to the instant of the newest."""
 
-    __slots__ = ("at_ms", "extras", "is_scored", "last_activity_ms", "next_step_ms", "rules")
+    __slots__ = ("at_ms", "dropped_keys", "extras", "is_scored", "last_activity_ms", "next_step_ms", "rules")
 
     def __init__(self) -> None:
         self.at_ms = -NEVER_MS  # instant of the newest event, and of the last advance
@@ -59,6 +59,7 @@ class Fold:
         self.next_step_ms = NEVER_MS  # the soonest inactivity step after at_ms
         self.rules: dict[int, RuleState] = {}  # in rule order: sums of doubles must not depend on history
         self.extras: dict[int, Extras] = {}  # by group index
+        self.dropped_keys = 0  # once-keys that went because a rule had too many, since this object was made
 
     def copy(self) -> Fold:
         """Return an independent copy."""
@@ -68,6 +69,7 @@ class Fold:
         new.last_activity_ms = self.last_activity_ms
         new.next_step_ms = self.next_step_ms
         new.rules = {index: rule.copy() for index, rule in self.rules.items()}
+        new.dropped_keys = 0
         new.extras = {index: extras.copy() for index, extras in self.extras.items()}
         return new
 

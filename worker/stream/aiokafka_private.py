@@ -8,7 +8,7 @@ fencing, where a consumer stands in its partitions, and the high watermark for a
 from __future__ import annotations
 
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import aiokafka
@@ -94,7 +94,7 @@ class SharedClientProducer(AIOKafkaProducer):  # type: ignore[misc]
 
     async def stop(self) -> None:
         """Stop sending; the shared client stays open. An open transaction is left to the broker."""
-        if not self._closed:
+        if not self._closed:  # type: ignore[has-type]
             self._closed = True
             await self._sender.close()
 
@@ -108,17 +108,34 @@ class Progress(NamedTuple):
     polled_ms: int  # wall clock when the broker last said so
 
 
-def progress_of(consumer: aiokafka.AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Progress]:
+def progress_of(
+    consumer: aiokafka.AIOKafkaConsumer, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, Progress]:
     """Return where *consumer* stands in each of *partitions* it owns and has heard of; call it in the consumer's loop."""
-    subscription = consumer._subscription.subscription
-    assignment = subscription.assignment if subscription is not None else None
     found: dict[TopicPartition, Progress] = {}
-    for partition in partitions if assignment is not None else ():
-        state = assignment.state_value(partition)
-        if state is not None and state.has_valid_position and state.highwater is not None:
+    for partition, state in _states(consumer, partitions):
+        if state.highwater is not None:
             stable = state.highwater if state.lso is None else state.lso
             found[partition] = Progress(state.position, state.highwater, stable, state.timestamp)
     return found
+
+
+def positions_of(consumer: aiokafka.AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+    """Return the position of *consumer* in each of *partitions* that it owns and has one for; call it in its loop."""
+    return {partition: state.position for partition, state in _states(consumer, partitions)}
+
+
+def _states(
+    consumer: aiokafka.AIOKafkaConsumer, partitions: Collection[TopicPartition]
+) -> Iterator[tuple[TopicPartition, Any]]:
+    subscription = consumer._subscription.subscription
+    assignment: Any = subscription.assignment if subscription is not None else None
+    if assignment is None:
+        return
+    for partition in partitions:
+        state = assignment.state_value(partition)
+        if state is not None and state.has_valid_position:
+            yield partition, state
 
 
 async def high_watermarks(

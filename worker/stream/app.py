@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aiokafka
 import faust
@@ -50,12 +50,14 @@ class Parts:
         store: Where contacts are kept.
         wrap_delivery: Gets the delivery and returns what is used instead, such as one that dies at a named step.
         die: Ends the process.
+        on_created: Gets the app before anything of it runs.
     """
 
     pipeline: Pipeline | None = None
     store: ContactStore | None = None
     wrap_delivery: Callable[[Delivery], Delivery] = lambda delivery: delivery
     die: Die = die
+    on_created: Callable[[WorkerApp], None] = lambda app: None  # noqa: ARG005
 
 
 class WorkerApp(faust.App):
@@ -77,7 +79,7 @@ class WorkerApp(faust.App):
 
     @property
     def kafka_consumer(self) -> aiokafka.AIOKafkaConsumer | None:
-        """aiokafka's consumer of the source topic, None before it has started."""
+        """Aiokafka's consumer of the source topic, None before it has started."""
         return self.worker_consumer.kafka if self.started else None
 
     async def settle(self) -> None:
@@ -87,9 +89,7 @@ class WorkerApp(faust.App):
     @property
     def worker_consumer(self) -> WorkerConsumer:
         """Faust's consumer, ours by its transport."""
-        consumer = self.consumer
-        assert isinstance(consumer, WorkerConsumer)
-        return consumer
+        return cast("WorkerConsumer", self.consumer)
 
     def recovery_ended(self) -> None:
         """Hear that Faust's recovery task has ended although the worker runs: the next rebalance would be the end in silence."""
@@ -128,13 +128,14 @@ def create_app(
         delivery=app.delivery,
         limits=RoundLimits.from_settings(settings),
         die=app.die,
-        count_busy=lambda: app.assignment.count_busy(),
+        count_busy=lambda: app.assignment.count_busy(),  # noqa: PLW0108 - made below
         observe=app.observer.round_settled,
     )
     pipeline = parts.pipeline or scoring_pipeline(settings, models)
     app.assignment = Assignment(settings, pipeline, surroundings, partial(restore_consumer, settings))
-    app.timers = Timers(app.contacts, lambda: app.assignment.owned.values(), is_wall=settings.time == "wall")
+    app.timers = Timers(app.contacts, app.assignment.owned.values, is_wall=settings.time == "wall")
     _declare(app, settings)
+    parts.on_created(app)
     return app
 
 
@@ -160,9 +161,7 @@ def scoring_pipeline(settings: Settings, models: tuple[Model, ...]) -> Pipeline:
 
 def _delivery(app: WorkerApp, settings: Settings) -> Delivery:
     def producer() -> Any:
-        faust_producer = app.producer
-        assert isinstance(faust_producer, WorkerProducer)
-        return faust_producer.kafka
+        return cast("WorkerProducer", app.producer).kafka
 
     if settings.guarantee == "exactly_once":
         return ExactlyOnce(settings, lambda: producer().client)

@@ -113,10 +113,10 @@ class Assignment:
         self.owned.clear()
 
     def take(self, polled: Polled) -> None:
-        """Take what a poll brought to the partitions it is for."""
-        for place, progress in polled.progress.items():
+        """Take what a poll brought to the partitions it is for; raises RestartRequired when something was skipped."""
+        for place, before in polled.before.items():
             if (one := self.owned.get(place.partition)) is not None:
-                one.take(polled.records.get(place, ()), progress)
+                one.take(polled.records.get(place, ()), before, polled.progress.get(place))
 
     async def work(self) -> None:
         """Fold everything polled; rounds end and commit meanwhile. Returns early when the partitions are taken away."""

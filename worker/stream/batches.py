@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from aiokafka.structs import TopicPartition
 
 from worker.errors import RestartRequired
-from worker.stream.ports import RoundLike
+from worker.pipeline import Round
 
 BATCH_BYTES = 512 * 1024
 """Well below every topic's max.message.bytes; one larger record gets a batch of its own."""
@@ -38,11 +38,14 @@ class Acked(NamedTuple):
 class BatchProducer(Protocol):
     """The part of aiokafka's producer that sends whole batches."""
 
-    def create_batch(self) -> Any: ...
-    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> Any: ...
+    def create_batch(self) -> Any:
+        """Return an empty batch."""
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> Any:
+        """Queue *batch* and return the future of its acknowledgement."""
 
 
-def outputs_of(round_: RoundLike) -> dict[TopicPartition, list[Row]]:
+def outputs_of(round_: Round) -> dict[TopicPartition, list[Row]]:
     """Return the records that *round_* publishes, by where they go, in their order."""
     rows: dict[TopicPartition, list[Row]] = {}
     for output in round_.outputs:
@@ -50,7 +53,7 @@ def outputs_of(round_: RoundLike) -> dict[TopicPartition, list[Row]]:
     return rows
 
 
-def changelog_of(round_: RoundLike) -> list[Row]:
+def changelog_of(round_: Round) -> list[Row]:
     """Return the changelog rows of *round_*: tombstones, then values, the partition row last."""
     return [*(Row(key, None) for key in round_.deletes), *(Row(key, value) for key, value in round_.puts.items())]
 

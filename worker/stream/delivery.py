@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from worker.pipeline import Round
 from worker.stream.batches import Row
-from worker.stream.ports import RoundLike
 from worker.stream.txn_offsets import Member
 
 
@@ -33,7 +33,7 @@ class Delivery(Protocol):
             The changelog's last offset that the store now includes.
         """
 
-    async def deliver(self, partition: int, round_: RoundLike) -> int:
+    async def deliver(self, partition: int, round_: Round) -> int:
         """Make *round_* durable and visible; return the offset of its last changelog row."""
 
     def done(self, partition: int, next_offset: int) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from aiokafka.structs import TopicPartition
 
 from worker.errors import RestartRequired
+from worker.pipeline import Round
 from worker.stream.batches import Acked, BatchProducer, Row, changelog_of, outputs_of, send
-from worker.stream.ports import RoundLike
 from worker.stream.txn_offsets import Member
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class AtLeastOnce:
         self._changelog_ends: dict[int, int] = {}
         self._done: dict[int, int] = {}
 
-    async def open(self, partitions: Sequence[int], member: Member) -> None:  # noqa: ARG002 - a producer without fencing
+    async def open(self, partitions: Sequence[int], member: Member) -> None:
         """Forget what was known of other assignments."""
         self._changelog_ends = {}
         self._done = {}
@@ -51,7 +51,7 @@ class AtLeastOnce:
             await self._append(partition, list(lost))
         return self._changelog_ends[partition] - 1
 
-    async def deliver(self, partition: int, round_: RoundLike) -> int:
+    async def deliver(self, partition: int, round_: Round) -> int:
         """
         Publish, then write the changelog.
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from worker.errors import RestartRequired
+from worker.pipeline import Round
 from worker.stream.aiokafka_private import SharedClientProducer
 from worker.stream.batches import BATCH_BYTES, Row, changelog_of, outputs_of, send
-from worker.stream.ports import RoundLike
 from worker.stream.security import client_options
 from worker.stream.txn_offsets import Member
 
@@ -58,7 +58,7 @@ class ExactlyOnce:
             raise RestartRequired(what=f"restore of partition {partition}", problem="rows to put again, though transactions fence")
         return changelog_end - 1
 
-    async def deliver(self, partition: int, round_: RoundLike) -> int:
+    async def deliver(self, partition: int, round_: Round) -> int:
         """
         Run one transaction.
 

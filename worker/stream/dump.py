@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 
-from worker.errors import ConfigError
+from worker.errors import ConfigError, DependencyError
 from worker.export import score_lines, scores_csv, write_files
 from worker.pipeline import PARTITION_KEY, PartitionRow, decode_partition_row, fence_of
 from worker.scoring.codec import decode_contact
 from worker.scoring.matching import Matcher
 from worker.scoring.model_file import load_model
-from worker.stream.aiokafka_private import high_watermarks
+from worker.stream.aiokafka_private import high_watermarks, partition_count
 from worker.stream.security import client_options
 
 if TYPE_CHECKING:
@@ -91,10 +92,9 @@ async def read_changelog(settings: Settings) -> dict[tuple[int, bytes], bytes]:
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 << 20,
     )
-    await consumer.start()
     try:
-        numbers = await _partitions(consumer, topic)
-        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+        await _start(consumer, settings)
+        partitions = [TopicPartition(topic, number) for number in range(await _partitions(consumer, topic))]
         consumer.assign(partitions)
         ends = await high_watermarks(consumer, partitions)
         await consumer.seek_to_beginning(*partitions)
@@ -103,16 +103,22 @@ async def read_changelog(settings: Settings) -> dict[tuple[int, bytes], bytes]:
         await consumer.stop()
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    numbers = consumer.partitions_for_topic(topic)
-    if not numbers:
-        await consumer.topics()
-        numbers = consumer.partitions_for_topic(topic)
-    if not numbers:
+async def _start(consumer: AIOKafkaConsumer, settings: Settings) -> None:
+    try:
+        await consumer.start()
+    except KafkaConnectionError as exc:
+        raise DependencyError(
+            what="Kafka", problem=f"no answer from {', '.join(settings.brokers)}", fix="check LEADSCORE_BROKERS"
+        ) from exc
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> int:
+    try:
+        return await partition_count(consumer, topic)
+    except UnknownTopicOrPartitionError as exc:
         raise ConfigError(
             where=topic, problem="there is no such topic", fix="check LEADSCORE_BROKERS and LEADSCORE_APP_ID"
-        )
-    return set(numbers)
+        ) from exc
 
 
 async def _read_until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> dict[tuple[int, bytes], bytes]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import aiokafka
@@ -25,8 +25,9 @@ from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
+from mode.types import ServiceT
 
-from worker.stream.aiokafka_private import Progress, member_of, progress_of
+from worker.stream.aiokafka_private import Progress, member_of, positions_of, progress_of
 from worker.stream.txn_offsets import Member
 
 EXPECTED = "0.15."
@@ -85,7 +86,11 @@ class Polled(NamedTuple):
     """What one poll brought: records by partition, and where the consumer stands after it."""
 
     records: Mapping[TopicPartition, list[Any]]
+    before: Mapping[TopicPartition, int]  # positions when it began
     progress: Mapping[TopicPartition, Progress]
+
+
+NOTHING = Polled({}, {}, {})
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):
@@ -93,7 +98,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
     logger = LOGGER
 
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ARG002
+    _is_paused = True  # until the first seek
+    _polling: asyncio.Task[Polled] | None = None
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         # Faust's assignor keeps source and changelog partitions together.
         self._assignor = self.app.assignor
         return self.create_consumer([self._assignor])
@@ -112,7 +120,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         except CommitFailedError:
             # The group has moved on. The stored partition row says where to go on, so nothing is lost.
             return False
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - a thread has no caller that could hear of it
             await self.crash(exc)
             return False
         return True
@@ -123,16 +131,30 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         return polled
 
     async def _poll(self, partitions: set[TopicPartition], timeout_s: float) -> Polled:
+        if self._is_paused:
+            return NOTHING
+        polling = self._polling = asyncio.create_task(self._fetch(partitions, timeout_s))
+        await asyncio.wait({polling})
+        return NOTHING if polling.cancelled() else polling.result()
+
+    async def _fetch(self, partitions: set[TopicPartition], timeout_s: float) -> Polled:
         consumer = self._ensure_consumer()
+        before = positions_of(consumer, partitions)
         records = await self._fetch_records(consumer, partitions, timeout=timeout_s)
         # No await between the two: the positions must be those after exactly these records.
-        return Polled(records, progress_of(consumer, partitions))
+        return Polled(records, before, progress_of(consumer, partitions))
 
     async def pause(self, partitions: Iterable[TP]) -> None:
         """Do not fetch *partitions*, which Faust's own pausing does not prevent."""
         await self.call_thread(self._pause, {TopicPartition(*tp) for tp in partitions})
 
     async def _pause(self, partitions: set[TopicPartition]) -> None:
+        # A poll that is left waiting would outlive the rebalance, and take records that were seeked to for nobody. It waits
+        # nowhere between taking records and returning them, so cancelling it loses none.
+        self._is_paused = True
+        if self._polling is not None and not self._polling.done():
+            self._polling.cancel()
+            await asyncio.wait({self._polling})
         consumer = self._ensure_consumer()
         consumer.pause(*(partitions & consumer.assignment()))
 
@@ -144,6 +166,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     async def _resume(self, partitions: set[TopicPartition]) -> None:
         consumer = self._ensure_consumer()
         consumer.resume(*(partitions & consumer.assignment()))
+        self._is_paused = False
 
     @property
     def consumer_now(self) -> aiokafka.AIOKafkaConsumer | None:
@@ -162,7 +185,7 @@ class BatchConsumer(driver.Consumer):
         """Return the thread that runs the client."""
 
     @abstractmethod
-    async def drain(self, fetcher: Service) -> None:
+    async def drain(self, fetcher: ServiceT) -> None:
         """Read until *fetcher* or this consumer stops."""
 
     @abstractmethod
@@ -184,15 +207,15 @@ class BatchConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> BatchThread:
         return self.create_thread()
 
-    async def _drain_messages(self, fetcher: Service) -> None:
+    async def _drain_messages(self, fetcher: ServiceT) -> None:
         try:
             await self.drain(fetcher)
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
 
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterable[TP]:
-        return [tp for tp in self.done_offsets() if topics is None or tp in topics or tp.topic in topics]
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in list(self.done_offsets()) if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
         return self.done_offsets().get(tp)
@@ -207,6 +230,7 @@ class BatchConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Settle first: Faust forgets what it could commit as soon as it is asked."""
         self.stop_flow()
+        await self._thread.pause(revoked)
         await self.give_up(revoked)
         await super().on_partitions_revoked(revoked)
 
@@ -233,7 +257,7 @@ class RestoringRecovery(Recovery):
     logger = LOGGER
     stats_interval = 86_400.0  # Faust's statistics speak of its own restore, which reads nothing
 
-    async def _build_highwaters(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:  # noqa: ARG002
+    async def _build_highwaters(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:
         destination.clear()
         if title == "active" and not await self.app.restore(set(tps)):  # type: ignore[attr-defined]
             # Taken away while restoring: wait for the rebalance to cancel this. Ending would end the recovery task.
@@ -241,14 +265,14 @@ class RestoringRecovery(Recovery):
         for tp in tps:  # not `update`, which would add to what a Counter holds
             destination[tp] = -1
 
-    async def _build_offsets(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:  # noqa: ARG002
+    async def _build_offsets(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:
         for tp in tps:
             destination[tp] = -1
 
     async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Any, title: str) -> None:
         """Stay: changelog partitions are paused and never read by this consumer."""
 
-    async def _wait(self, coro: Any, timeout: Any = None) -> None:  # noqa: ARG002, ASYNC109
+    async def _wait(self, coro: Any, timeout: Any = None) -> None:  # noqa: ASYNC109
         await super()._wait(coro)
 
     def need_recovery(self) -> bool:
@@ -258,8 +282,8 @@ class RestoringRecovery(Recovery):
     @Service.task
     async def _restart_recovery(self) -> None:
         try:
-            await Recovery._restart_recovery(self)  # type: ignore[operator]
-        except Exception as error:  # noqa: BLE001
+            await Recovery._restart_recovery(self)
+        except Exception as error:  # noqa: BLE001 - a task has no caller that could hear of it
             self.app.die(error)  # type: ignore[attr-defined]
         finally:
             if not self.should_stop:
@@ -270,6 +294,12 @@ class RestoringTables(TableManager):
     """Faust's tables with that recovery task."""
 
     logger = LOGGER
+
+    async def on_start(self) -> None:
+        """Start without the second that Faust waits here for tables that agents may still declare."""
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
 
     @property
     def recovery(self) -> Recovery:

@@ -10,8 +10,8 @@ from worker.stream.lag import Lag, lag_of
 
 if TYPE_CHECKING:
     from worker.metrics import Metrics
+    from worker.pipeline import Round
     from worker.settings import Settings
-    from worker.stream.ports import RoundLike
     from worker.stream.restore import Restore
     from worker.stream.rounds import OwnedPartition
 
@@ -30,7 +30,7 @@ class Observer:
         self._topic = settings.input_topic
         self._restored: Mapping[int, int] = {}
 
-    def round_settled(self, partition: int, round_: RoundLike, commit_seconds: float, seconds: float) -> None:
+    def round_settled(self, partition: int, round_: Round, commit_seconds: float, seconds: float) -> None:
         """Count one round that is durable, visible and stored."""
         metrics, place = self._metrics, {"topic": self._topic, "partition": partition}
         metrics.apply_counts(round_.counts, self._topic, partition)

@@ -1,12 +1,13 @@
-"""What the stream asks of the scoring pipeline, so that a test can put a countable stand-in in its place."""
+"""What the stream asks of scoring, so that a test can put a countable stand-in in its place."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from worker.stores.base import Due, DueChange
+from worker.pipeline import Round
+from worker.stores.base import Due
 
 GetMany = Callable[[Sequence[bytes]], list[bytes | None]]
 """Stored values of keys, in their order; None for each that is absent."""
@@ -15,71 +16,32 @@ Fence = tuple[int, int, int]
 """Epoch, last applied source offset, revision: of two values of one key the higher is the newer."""
 
 FIRST_CONTACT_BYTE = 2
-"""Keys that begin with a smaller byte belong to the worker (partition row, gravestones) and are never due."""
-
-
-class RecordLike(Protocol):
-    """A record as it was received; aiokafka's ConsumerRecord is one."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
-
-
-class OutputLike(Protocol):
-    """A record to produce."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
-
-
-class RoundLike(Protocol):
-    """Everything that one round causes; it becomes visible together."""
-
-    @property
-    def outputs(self) -> Sequence[OutputLike]: ...
-    @property
-    def puts(self) -> Mapping[bytes, bytes]: ...
-    @property
-    def deletes(self) -> Sequence[bytes]: ...
-    @property
-    def due(self) -> Sequence[DueChange]: ...
-    @property
-    def next_offset(self) -> int: ...
-    @property
-    def counts(self) -> Mapping[tuple[str, str], int]: ...
+"""Keys that begin with a smaller byte belong to the worker (partition row, model rows) and are never due."""
 
 
 class PartitionLike(Protocol):
-    """The pure half of one owned partition: folds records, fires timers, closes rounds."""
+    """The pure half of one owned partition, as `worker.pipeline.Partition` is."""
 
     @property
-    def next_offset(self) -> int: ...
+    def next_offset(self) -> int:
+        """Where reading goes on; without meaning when it is new."""
+
     @property
-    def is_new(self) -> bool: ...
+    def is_new(self) -> bool:
+        """Whether there was no partition row."""
+
     @property
-    def newest_ms(self) -> int | None: ...
+    def pending(self) -> int:
+        """Records folded since the last drain."""
+
     @property
-    def pending(self) -> int: ...
+    def dirty_bytes(self) -> int:
+        """Estimate of what the open round will write."""
+
     @property
-    def dirty_bytes(self) -> int: ...
-    @property
-    def has_transitions(self) -> bool: ...
+    def has_transitions(self) -> bool:
+        """Whether a transition waits in the open round."""
+
     def fold(self, records: Sequence[Any], get_many: GetMany) -> None:
         """Take *records* into the open round."""
 
@@ -92,23 +54,21 @@ class PartitionLike(Protocol):
     def fire(self, entries: Sequence[Due], get_many: GetMany) -> None:
         """Advance the contacts of *entries* into the open round."""
 
-    def drain(self, position: int | None = None) -> RoundLike | None:
+    def drain(self, position: int | None = None) -> Round | None:
         """Close the open round; None: there is nothing to write."""
 
     def settled(self) -> None:
         """Hear that the last drained round is durable and in the store."""
 
 
-class MakePartition(Protocol):
-    """Makes the pure half of *partition* from its stored partition row (None: it is new)."""
-
-    def __call__(self, partition: int, partitions: int, row: bytes | None) -> PartitionLike: ...
+MakePartition = Callable[[int, int, bytes | None], PartitionLike]
+"""Makes the pure half of a partition: its number, how many there are, its stored row (None: it is new)."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """
-    The scoring pipeline as the stream uses it.
+    Scoring as the stream uses it.
 
     Args:
         make_partition: Makes the pure half of one owned partition.

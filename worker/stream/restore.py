@@ -135,8 +135,7 @@ class Restore:
         while open_places := [place for place, partition in places.items() if not self.partitions[partition].is_complete]:
             polled = await consumer.getmany(*open_places, timeout_ms=_POLL_MS, max_records=_ROWS_A_POLL)
             for place, rows in polled.items():
-                self._apply(self.partitions[places[place]], rows)
-                await asyncio.sleep(0)
+                await self._apply(self.partitions[places[place]], rows)
             moved = polled or False
             for place in open_places:
                 one = self.partitions[places[place]]
@@ -162,7 +161,7 @@ class Restore:
                     self._store.write(partition, {}, [], [], one.stored, end)
                     one.stored = end
 
-    def _apply(self, one: PartitionRestore, rows: Sequence[Any]) -> None:
+    async def _apply(self, one: PartitionRestore, rows: Sequence[Any]) -> None:
         keys = list({row.key for row in rows})
         old = dict(zip(keys, self._store.get_many(one.partition, keys), strict=True))
         new: dict[bytes, bytes | None]
@@ -172,6 +171,7 @@ class Restore:
         self._store.write(one.partition, puts, deletes, self._due_changes(old, new), one.stored, rows[-1].offset)
         one.stored = rows[-1].offset
         one.rows += len(rows)
+        await asyncio.sleep(0)  # between batches, for heartbeats of the process and its status page
 
     def _merged(self, one: PartitionRestore, rows: Iterable[Any], old: dict[bytes, bytes | None]) -> dict[bytes, bytes | None]:
         """Return the winners by fence; of two rows with one fence, and with tombstones, the later one wins."""

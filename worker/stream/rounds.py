@@ -10,14 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from worker.clock import monotonic
+from worker.errors import RestartRequired
 from worker.stream.aiokafka_private import Progress
 
 if TYPE_CHECKING:
+    from worker.pipeline import Round
     from worker.settings import Settings
     from worker.stores.base import ContactStore, Due
     from worker.stream.delivery import Delivery
     from worker.stream.fatal import Die
-    from worker.stream.ports import PartitionLike, RoundLike
+    from worker.stream.ports import PartitionLike
 
 _LEAST_ROUND_S = 0.100
 _ROUND_S_A_BUSY_PARTITION = 0.007  # about what one transaction costs worker and broker together
@@ -48,7 +50,7 @@ class RoundLimits:
         return max(_LEAST_ROUND_S, _ROUND_S_A_BUSY_PARTITION * busy_partitions)
 
 
-Observe = Callable[[int, "RoundLike", float, float], None]
+Observe = Callable[[int, "Round", float, float], None]
 """Hears of each settled round: partition, round, seconds it took to commit, seconds from its first record to the store."""
 
 
@@ -92,6 +94,7 @@ class OwnedPartition:
         self._shared = surroundings
         self._get_many = partial(surroundings.store.get_many, number)
         self._stored_offset = stored_offset
+        self._position_taken = start
         self._backlog: deque[list[Any]] = deque()
         self._deadline: asyncio.TimerHandle | None = None
         self._is_overdue = False
@@ -128,15 +131,29 @@ class OwnedPartition:
                 return known
         return self._backlog[0][0].timestamp if self._backlog else self.last_folded_ms
 
-    def take(self, records: Sequence[Any], progress: Progress | None) -> None:
-        """Take what a poll brought. Records below the next offset were polled before a seek and are dropped."""
+    def take(self, records: Sequence[Any], before: int, progress: Progress | None) -> None:
+        """
+        Take what a poll brought.
+
+        Args:
+            records: In offset order.
+            before: The consumer's position when the poll began.
+            progress: Where it stands after it; None before the broker has said anything.
+
+        Raises:
+            RestartRequired: the poll did not begin where the one before it ended: retention has overtaken us, or
+                the client went elsewhere by itself. Going on would skip records in silence.
+        """
+        if before != self._position_taken:
+            raise RestartRequired(
+                what=f"partition {self.number}",
+                problem=f"reading went on at offset {before} instead of {self._position_taken}",
+            )
         if progress is not None:
             self.progress = progress
-        kept = list(records)
-        if kept and kept[0].offset < self.next_offset:
-            kept = [record for record in kept if record.offset >= self.next_offset]
-        if kept:
-            self._backlog.append(kept)
+            self._position_taken = progress.position
+        if records:
+            self._backlog.append(list(records))
 
     def fold_next(self) -> bool:
         """Fold some of the backlog into the open round; False when the round is full and another is under way."""
@@ -168,9 +185,10 @@ class OwnedPartition:
 
     def end_idle_round(self) -> None:
         """Commit the position alone when only control or aborted records moved it, at most once a second."""
-        if self.under_way is None and not self.is_busy and self.progress is not None:
-            if self.progress.position > self.committed and monotonic() - self.ended_at >= _POSITION_ONLY_S:
-                self.end_round()
+        if self.under_way is not None or self.is_busy or self.progress is None:
+            return
+        if self.progress.position > self.committed and monotonic() - self.ended_at >= _POSITION_ONLY_S:
+            self.end_round()
 
     def end_round(self) -> None:
         """Close the open round and send it on its way; nothing happens while another one is, or when it is empty."""
@@ -239,7 +257,7 @@ class OwnedPartition:
         except Exception as error:  # noqa: BLE001 - a timer has no caller that could hear of it
             self._shared.die(error)
 
-    async def _carry(self, round_: RoundLike, opened_at: float) -> None:
+    async def _carry(self, round_: Round, opened_at: float) -> None:
         shared = self._shared
         last = await shared.delivery.deliver(self.number, round_)
         committed_at = monotonic()

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import aiokafka
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
-from mode import Service
+from mode.types import ServiceT
 
 from worker.clock import monotonic
+from worker.errors import RestartRequired
 from worker.stream import faust_private
+from worker.stream.aiokafka_private import member_of
 from worker.stream.batches import BATCH_BYTES
 from worker.stream.security import client_options
 from worker.stream.txn_offsets import Member
@@ -36,6 +38,7 @@ class WorkerThread(faust_private.BatchThread):
     """The thread that runs the client: fetching and heartbeats go on while the main thread scores."""
 
     logger = faust_private.LOGGER
+    app: WorkerApp
 
     def create_consumer(self, assignors: list[Any]) -> aiokafka.AIOKafkaConsumer:
         """Return the consumer of the source topic; read_committed, so that aborted events are never scored."""
@@ -74,7 +77,7 @@ class WorkerConsumer(faust_private.BatchConsumer):
         """Return the thread that runs the client."""
         return WorkerThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def drain(self, fetcher: Service) -> None:
+    async def drain(self, fetcher: ServiceT) -> None:
         """Read until *fetcher* or this consumer stops; any error ends the process."""
         try:
             while not (self.should_stop or fetcher.should_stop):
@@ -106,17 +109,26 @@ class WorkerConsumer(faust_private.BatchConsumer):
         topic = self.app.settings.input_topic
         return {TP(topic, partition): offset for partition, offset in self.app.delivery.committable().items()}
 
-    async def give_up(self, revoked: set[TP]) -> None:  # noqa: ARG002 - eager rebalances take everything
-        """Settle, commit what Faust is to commit while it still may, and close."""
+    async def give_up(self, revoked: set[TP]) -> None:
+        """Settle, commit what Faust is to commit while it still may, and close. Rebalances are eager: they take everything."""
+        if revoked:
+            self._check_identity()
         await self._owned.give_up(self.app.settings.session_timeout_ms / 1000)
         if self.app.delivery.committable():
             await self.commit()
         self._owned.forget()
         await self.app.delivery.close()
 
+    def _check_identity(self) -> None:
+        """End a static member that the group no longer knows: two of one name would throw each other out for ever."""
+        name = self.app.settings.instance_id
+        if name and self.kafka is not None and not member_of(self.kafka).member_id:
+            problem = f"the group knows {name} no longer: another process has this LEADSCORE_INSTANCE_ID, or this one stood still"
+            self.app.die(RestartRequired(what="group membership", problem=problem))
+
     @property
     def kafka(self) -> aiokafka.AIOKafkaConsumer | None:
-        """aiokafka's consumer, None before the thread has started it."""
+        """Aiokafka's consumer, None before the thread has started it."""
         return self._thread.consumer_now
 
     def start_offsets(self) -> Mapping[TP, int]:
@@ -149,7 +161,7 @@ class WorkerProducer(driver.Producer):
 
     @property
     def kafka(self) -> aiokafka.AIOKafkaProducer:
-        """aiokafka's producer; raises NotReady before it has started."""
+        """Aiokafka's producer; raises NotReady before it has started."""
         return self._ensure_producer()
 
 

@@ -1,0 +1,30 @@
+"""A recorded history through Kafka into two workers that are killed again and again: as if a file had been replayed in peace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.history_run import WORKERS, Scenario, run_history
+from tests.support.recorded import LOANS, recorded_lines
+from tests.support.striking import draw_strikes
+
+EVENTS = 20_000
+KILLS = 6
+RATE = 1500
+
+
+@pytest.mark.parametrize(("guarantee", "seed"), [("exactly_once", 11), ("at_least_once", 12)])
+def test_workers_killed_six_times_end_where_a_replay_ends(
+    brokers: str, tmp_path: Path, guarantee: str, seed: int
+) -> None:
+    """If this fails, sales calls the wrong people, or the right ones twice, after every power cut."""
+    strikes = draw_strikes(seed, WORKERS, KILLS, "every other")
+    scenario = Scenario(recorded_lines(EVENTS), LOANS, guarantee, strikes, RATE, seed)
+    figures = asyncio.run(run_history(brokers, tmp_path, scenario))
+    print(json.dumps(figures.as_document()))
+    assert figures.transitions > 100
+    assert figures.rows_checked > 500

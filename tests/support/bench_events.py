@@ -1,0 +1,190 @@
+"""Seeded events for measuring: busy contacts by Zipf's law, every kind of event that simple-100 scores, some sent twice."""
+
+from __future__ import annotations
+
+import uuid
+from bisect import bisect
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import orjson
+
+from worker.contracts.instants import MS_PER_DAY, format_instant, parse_instant
+from worker.contracts.partitioner import partition_of
+
+PARTITIONS = 4
+START_MS = parse_instant("2025-09-01T00:00:00Z")
+SPAN_MS = 60 * MS_PER_DAY
+EVENTS_A_CONTACT = 10
+_SEED = 20_251_101
+_ZIPF = 1.1
+_REPEATED = 0.01
+_REPEATED_WITHIN = 50
+_FIRST, _LAST = "first", "last"
+
+# How often each kind comes, in percent: visits and opens are most of what a company sees.
+_KINDS = {
+    "page.viewed": 33.0,
+    "email.opened": 18.0,
+    "session.started": 18.0,
+    "email.clicked": 8.0,
+    "asset.downloaded": 4.5,
+    "form.submitted": 4.0,
+    "newsletter.subscribed": 3.0,
+    "webinar.registered": 3.0,
+    "email.bounced": 2.5,
+    "webinar.attended": 2.0,
+    "email.unsubscribed": 1.5,
+    "email.replied": 1.5,
+    "demo.requested": 0.5,
+    "email.spam_reported": 0.2,
+    "sales.rejected": 0.2,
+    "sales.won": 0.1,
+}
+_PATHS = ("/", "/product", "/product/tour", "/docs/start", "/blog/scoring", "/customers", "/about", "/pricing", "/careers")
+_SOURCES = ("web", "mailer", "app", "webinar", "crm")
+
+
+class Sent(NamedTuple):
+    """An event on its way to the broker."""
+
+    contact_id: str
+    value: bytes
+
+
+def event_stream(count: int) -> Iterator[Sent]:
+    """
+    Yield *count* events in time order over 60 days: a tenth as many contacts, 1 % of the events sent twice.
+
+    The first event of each partition is a demo request of a contact of its own, and so is the last one: both make a lead
+    sales-ready at once, so the broker's time of these transitions is when the work began and ended.
+    The same *count* gives the same bytes.
+
+    Raises:
+        ValueError: *count* leaves nothing between these.
+    """
+    if count <= 2 * PARTITIONS:
+        raise ValueError(f"needs more than {2 * PARTITIONS} events, got {count}")
+    random = Random(_SEED)
+    for contact in marked_contacts(_FIRST):
+        yield _sent(_event(random, contact, "demo.requested", START_MS))
+    yield from _traffic(random, count - 2 * PARTITIONS)
+    for contact in marked_contacts(_LAST):
+        yield _sent(_event(random, contact, "demo.requested", START_MS + SPAN_MS))
+
+
+def _traffic(random: Random, count: int) -> Iterator[Sent]:
+    contacts = max(1, count // EVENTS_A_CONTACT)
+    order = list(range(contacts))
+    random.shuffle(order)  # so that busy contacts are not neighbours
+    weights = list(accumulate((rank + 1) ** -_ZIPF for rank in range(contacts)))
+    kinds, kind_weights = list(_KINDS), list(accumulate(_KINDS.values()))
+    repeats: list[tuple[int, Sent]] = []  # by the place at which they come again
+    for place in range(count):
+        if repeats and repeats[0][0] <= place:
+            yield repeats.pop(0)[1]
+            continue
+        contact = f"contact-{order[bisect(weights, random.random() * weights[-1])]:07}"
+        kind = kinds[bisect(kind_weights, random.random() * kind_weights[-1])]
+        sent = _sent(_event(random, contact, kind, START_MS + SPAN_MS * place // count))
+        if random.random() < _REPEATED:
+            repeats.append((place + 1 + random.randrange(_REPEATED_WITHIN), sent))
+            repeats.sort(key=lambda repeat: repeat[0])
+        yield sent
+
+
+def _event(random: Random, contact: str, kind: str, at_ms: int) -> dict[str, Any]:
+    number = random.randrange(40)
+    path = random.choice(_PATHS)
+    properties: dict[str, Any] = {"campaign": f"autumn-{number:02}"}
+    match kind.partition("."):
+        case ("page", _, _) | ("session", _, _):
+            properties |= {"path": path, "referrer": "https://www.example.com/search"}
+        case ("email", _, "bounced"):
+            properties["kind"] = "hard" if number < 10 else "soft"
+        case ("email", _, _):
+            properties |= {"message_id": f"message-{number:02}", "url": f"https://www.example.com{path}"}
+        case ("form", _, _):
+            properties["form_id"] = f"form-{number % 20:02}"
+        case ("asset", _, _):
+            properties["asset_id"] = f"asset-{number:02}"
+        case ("webinar", _, _):
+            properties["webinar_id"] = f"webinar-{number % 10:02}"
+    return {
+        "id": str(uuid.UUID(int=random.getrandbits(128), version=4)),
+        "contact_id": contact,
+        "type": kind,
+        "occurred_at": format_instant(at_ms),
+        "source": random.choice(_SOURCES),
+        "properties": properties,
+    }
+
+
+def _sent(event: dict[str, Any]) -> Sent:
+    return Sent(event["contact_id"], orjson.dumps(event))
+
+
+def marked_contacts(name: str) -> list[str]:
+    """Return a contact id for each partition, in partition order, beginning with *name*."""
+    found: dict[int, str] = {}
+    number = 0
+    while len(found) < PARTITIONS:
+        contact = f"{name}-{number}"
+        found.setdefault(partition_of(contact.encode(), PARTITIONS), contact)
+        number += 1
+    return [found[partition] for partition in range(PARTITIONS)]
+
+
+def closing_event(contact: str, at_ms: int) -> Sent:
+    """Return an event that no model scores and no inactivity rule counts: it only moves stream time to *at_ms*."""
+    event = _event(Random(contact), contact, "clock.moved", at_ms)
+    return _sent(event | {"machine": True})
+
+
+class Backlog:
+    """
+    Events in a file, one a line, and how they spread over partitions.
+
+    Args:
+        file: Where to write them.
+        count: How many, the closing ones not counted.
+        lateness_ms: How far stream time has to pass the last event before every timer up to it has fired.
+    """
+
+    def __init__(self, file: Path, count: int, lateness_ms: int) -> None:
+        self.file = file
+        self.count = count
+        self.closing = [
+            closing_event(contact, START_MS + SPAN_MS + lateness_ms) for contact in marked_contacts("closing")
+        ]
+        size = 0
+        contacts = set()
+        with file.open("wb") as out:
+            for sent in event_stream(count):
+                contacts.add(sent.contact_id)
+                size += len(sent.value)
+                out.write(sent.value + b"\n")
+        self.bytes_an_event = size / count
+        self.contacts = len(contacts)
+        self.ends = [0] * PARTITIONS  # records by partition, closing ones included
+        for partition, _, _ in self.records():
+            self.ends[partition] += 1
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield every event but the closing ones, as a replay reads them."""
+        with self.file.open("rb") as lines:
+            for line in lines:
+                yield line.rstrip(b"\n")
+
+    def records(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield (partition, key, value) of every event; the closing ones last."""
+        partitions: dict[str, int] = {}
+        for value in [*self.lines(), *(sent.value for sent in self.closing)]:
+            contact = orjson.loads(value)["contact_id"]
+            partition = partitions.get(contact)
+            if partition is None:
+                partition = partitions[contact] = partition_of(contact.encode(), PARTITIONS)
+            yield partition, contact.encode(), value

@@ -1,0 +1,254 @@
+"""Workers as operations would run them: topics of their own, one group, started again when they end by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tests.support.kafka import admin_of, fresh, read_all, wait_until
+from tests.support.worker_process import ERASURE_KEY, ROOT, WorkerProcess
+from worker.errors import RestartRequired
+from worker.pipeline import PARTITION_KEY, decode_partition_row, fence_of, fire_of
+from worker.settings import Settings, load_settings
+
+PARTITIONS = 4
+SESSION = "6s"
+_LOOK_S = 1.3  # longer than the worker's timers take to come round
+
+
+class Finished(NamedTuple):
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Cluster:
+    """
+    One scoring application under a fresh name.
+
+    Args:
+        brokers: The broker.
+        directory: Where logs and state of the workers lie, a folder each.
+        model: Scoring model, a shipped name or a file.
+        guarantee: exactly_once or at_least_once.
+        environ: More LEADSCORE_* variables, for every worker and command.
+    """
+
+    def __init__(
+        self, brokers: str, directory: Path, *, model: str, guarantee: str = "exactly_once", **environ: str
+    ) -> None:
+        self.brokers = brokers
+        self.directory = directory
+        self.name = fresh("scoring")
+        self.source = f"{self.name}-in"
+        self.qualifications = f"{self.name}-qualifications"
+        self.scores = f"{self.name}-scores"
+        self.dead_letters = f"{self.source}-dlq"
+        self.workers: dict[str, WorkerProcess] = {}
+        self.lives: list[WorkerProcess] = []  # every worker that ever ran
+        self.restarts = 0  # of workers that asked for it by their exit code
+        self._failure = ""
+        self._environ = {
+            "LEADSCORE_BROKERS": brokers,
+            "LEADSCORE_APP_ID": self.name,
+            "LEADSCORE_INPUT_TOPIC": self.source,
+            "LEADSCORE_QUALIFICATIONS_TOPIC": self.qualifications,
+            "LEADSCORE_SCORES_TOPIC": self.scores,
+            "LEADSCORE_REPLICATION": "1",
+            "LEADSCORE_PARTITIONS": str(PARTITIONS),
+            "LEADSCORE_GUARANTEE": guarantee,
+            "LEADSCORE_MODELS": model,
+            "LEADSCORE_TIME": "stream",
+            "LEADSCORE_SESSION_TIMEOUT": SESSION,
+            "LEADSCORE_ERASURE_KEY": ERASURE_KEY,
+            **environ,
+        }
+
+    @property
+    def settings(self) -> Settings:
+        """What the workers run with."""
+        return load_settings(self._environ)
+
+    async def leadscore(self, *arguments: str, within_s: float = 60.0) -> Finished:
+        """Run the command `leadscore` to its end."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("LEADSCORE_")}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "worker.cli.main", *arguments,
+            env={**kept, "PYTHONPATH": str(ROOT), **self._environ}, cwd=self.directory,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            out, err = await asyncio.wait_for(process.communicate(), within_s)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        assert process.returncode is not None
+        return Finished(process.returncode, out.decode(), err.decode())
+
+    async def command(self, *arguments: str) -> Finished:
+        """Run the command `leadscore`, which must succeed."""
+        finished = await self.leadscore(*arguments)
+        assert finished.code == 0, f"leadscore {' '.join(arguments)}: exit {finished.code}\n{finished.err}"
+        return finished
+
+    # ---- workers
+
+    def start(self, name: str, *, wipe: bool = False, is_supervised: bool = True) -> WorkerProcess:
+        """Start the worker *name*, a static member, on the state that its earlier lives left, unless *wipe*."""
+        home = self.directory / name
+        if wipe:
+            shutil.rmtree(home / "state", ignore_errors=True)
+        environ = self._environ | {"LEADSCORE_INSTANCE_ID": name}
+        worker = WorkerProcess(home, name, environ, is_counting=False)
+        self.lives.append(worker)
+        if is_supervised:
+            self.workers[name] = worker
+        return worker
+
+    def strike(self, name: str, *, wipe: bool) -> None:
+        """Kill the worker *name* with SIGKILL and start it anew, with an empty state directory if *wipe*."""
+        self.workers[name].kill()
+        self.start(name, wipe=wipe)
+
+    async def _supervise(self) -> None:
+        """Start those anew that ask for it by exit code 70; any other end is a failure."""
+        while True:
+            for name, worker in list(self.workers.items()):
+                if worker.exit_code == RestartRequired.exit_code:
+                    self.restarts += 1
+                    self.start(name)
+                elif worker.exit_code is not None:
+                    self._failure = f"{name} ended with {worker.exit_code}:\n{worker.log_text()[-3000:]}"
+            await asyncio.sleep(0.05)
+
+    def check(self) -> None:
+        """Raise AssertionError when a worker has ended for good."""
+        assert not self._failure, self._failure
+
+    async def wait_ready(self, name: str, *, partitions: int = 0, within_s: float = 60.0) -> None:
+        """Wait until the worker *name*, in whichever life, reads its partitions, *partitions* of them unless 0."""
+
+        def is_ready() -> bool:
+            self.check()
+            ready = self.workers[name].events("partitions_ready")
+            return bool(ready) and (partitions == 0 or len(ready[-1]["offsets"]) == partitions)
+
+        try:
+            await wait_until(is_ready, within_s=within_s)
+        except TimeoutError:
+            log = self.workers[name].log_text()[-2000:]
+            raise AssertionError(f"{name} was not ready within {within_s:g} s, {self.restarts} restarts:\n{log}") from None
+
+    async def stop(self) -> None:
+        """Stop every worker in good order; each must end with 0."""
+        workers, self.workers = self.workers, {}
+        codes = await asyncio.gather(*(worker.stop() for worker in workers.values()))
+        assert set(codes) <= {0}, f"exit codes {codes}"
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        self.workers = {}
+        for worker in self.lives:
+            worker.kill()
+
+    def count_logged(self, name: str) -> int:
+        """Return how often the event *name* is in the logs of all lives."""
+        return sum(len(worker.events(name)) for worker in self.lives)
+
+    async def page(self, worker: WorkerProcess, path: str) -> bytes:
+        """Return what *worker* serves at *path*."""
+        port = (await worker.wait_for("worker_starts"))["web_port"]
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+            return await answer.read()
+
+    # ---- how far it is
+
+    async def committed(self) -> dict[int, int]:
+        """Return the group's committed offset of each source partition, 0 where there is none."""
+        async with admin_of(self.brokers) as admin:
+            offsets = await admin.list_consumer_group_offsets(self.name)
+        found = {place.partition: one.offset for place, one in offsets.items() if place.topic == self.source}
+        return {partition: max(0, found.get(partition, 0)) for partition in range(PARTITIONS)}
+
+    async def ends(self, *topics: str) -> dict[TopicPartition, int]:
+        """Return where each partition of *topics* ends, control records included."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.brokers)
+        await consumer.start()
+        try:
+            places = [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)]
+            found: dict[TopicPartition, int] = await consumer.end_offsets(places)
+            return found
+        finally:
+            await consumer.stop()
+
+    async def settled(self, *, within_s: float = 90.0) -> None:
+        """
+        Wait until everything sent is committed, no timer is overdue, and nothing more is written.
+
+        Raises:
+            AssertionError: A worker has ended for good.
+        """
+        outputs = (self.settings.changelog_topic, self.qualifications, self.scores, self.dead_letters)
+        before: Any = None
+
+        async def is_settled() -> bool:
+            nonlocal before
+            self.check()
+            seen = await self.ends(self.source, *outputs)
+            committed = await self.committed()
+            is_through = all(committed[number] == seen[TopicPartition(self.source, number)] for number in committed)
+            is_quiet, before = seen == before, seen
+            return is_through and is_quiet and await self._count_overdue() == 0
+
+        await wait_until(is_settled, within_s=within_s, what="everything committed and every timer fired", every_s=_LOOK_S)
+
+    async def stored(self) -> dict[tuple[int, bytes], bytes]:
+        """Return the value of each partition and key of the changelog: the one of the highest fence."""
+        values: dict[tuple[int, bytes], bytes] = {}
+        for number, records in (await read_all(self.brokers, self.settings.changelog_topic)).items():
+            for record in records:
+                place = number, record.key
+                if place not in values or fence_of(record.value) >= fence_of(values[place]):
+                    values[place] = record.value
+        return values
+
+    async def _count_overdue(self) -> int:
+        """Return how many contacts wait for a timer that the time of their partition has passed."""
+        values = await self.stored()
+        rows = {number: decode_partition_row(value) for (number, key), value in values.items() if key == PARTITION_KEY}
+        overdue = 0
+        for (number, key), value in values.items():
+            fire_ms = fire_of(value) if key[0] > 1 else None
+            newest_ms = rows[number].newest_ms
+            overdue += fire_ms is not None and newest_ms is not None and fire_ms <= newest_ms
+        return overdue
+
+
+@asynccontextmanager
+async def running_cluster(
+    brokers: str, directory: Path, *, model: str, guarantee: str = "exactly_once", **environ: str
+) -> AsyncIterator[Cluster]:
+    """Yield a cluster with its topics and a supervisor; whatever still runs at the end is killed."""
+    cluster = Cluster(brokers, directory, model=model, guarantee=guarantee, **environ)
+    directory.mkdir(parents=True, exist_ok=True)
+    await cluster.command("topics", "create")
+    supervisor = asyncio.create_task(cluster._supervise())
+    try:
+        yield cluster
+    finally:
+        supervisor.cancel()
+        cluster.close()
+        await asyncio.gather(supervisor, return_exceptions=True)
