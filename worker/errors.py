@@ -87,7 +87,7 @@ class RestartRequired(WorkerError):
 
 class EventRefused(WorkerError):
     """
-    A record that is no event of SCORING section 1: it goes to the dead-letter topic.
+    A record that holds no event: it goes to the dead-letter topic.
 
     Fields: event_code (`event.*`), path (JSON path at fault, never a value; `$` is the event itself), problem.
     """
@@ -97,7 +97,7 @@ class EventRefused(WorkerError):
 
     @property
     def event_code(self) -> str:
-        """The stable code of SCORING section 12."""
+        """The stable code, `event.not_json` and the like."""
         return str(self.fields["event_code"])
 
     @property

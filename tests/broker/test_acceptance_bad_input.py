@@ -7,7 +7,9 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
+import orjson
 import pytest
 from aiokafka.structs import ConsumerRecord
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,12 +22,10 @@ from tests.support.invalid_examples import load_invalid_examples
 from tests.support.kafka import Place, Sent, read_all
 from tests.support.simulated import MODEL, simulated_lines
 from worker.contracts.event import UNSUPPORTED_TYPES
-from worker.contracts.instants import format_instant
 from worker.contracts.partitioner import partition_of
 from worker.errors import UnsupportedEvent
-from worker.scoring.model_file import load_model
 
-Record = ConsumerRecord[bytes, bytes]
+Record: TypeAlias = ConsumerRecord[bytes, bytes]
 GOOD_TO_BAD = 99
 CODES = {
     f"event.{name}"
@@ -78,14 +78,13 @@ async def _bad_records(brokers: str, directory: Path) -> None:
     assert {example.code for example in examples} == CODES
     good = simulated_lines(GOOD_TO_BAD * len(examples), days=90, contacts=900, seed=5)
     async with running_cluster(brokers, directory, model=MODEL) as cluster:
-        model = load_model(MODEL)
-        expected = await replayed(cluster, good, model, directory / "replay")
+        expected = await replayed(good, MODEL, directory / "replay")
         records: list[tuple[Sent, int]] = [(record, -1) for record in sent_records(good)]
         for number, example in enumerate(examples):
             headers = (*RECEIVED_HEADERS, ("example", example.name.encode()))
             sent = Sent(chance.randrange(PARTITIONS), example.key, example.value, headers)
             records.insert(chance.randrange(len(records) + 1), (sent, number))
-        records += [(mark, -1) for mark in end_marks(expected.end_ms + model.lateness_ms)]
+        records += [(mark, -1) for mark in end_marks(expected.end_ms + expected.model.lateness_ms)]
         worker = cluster.start("worker")
         await cluster.wait_ready("worker", partitions=PARTITIONS)
         places = await send_now(brokers, cluster.source, [sent for sent, _ in records])
@@ -124,7 +123,9 @@ async def _bad_records(brokers: str, directory: Path) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_each_bad_record_is_dead_lettered_as_received_and_its_neighbours_are_exact(brokers: str, tmp_path: Path) -> None:
+def test_each_bad_record_is_dead_lettered_as_received_and_its_neighbours_are_exact(
+    brokers: str, tmp_path: Path
+) -> None:
     """If this fails, one broken producer loses other people's leads, or its own beyond repair."""
     asyncio.run(_bad_records(brokers, tmp_path))
 
@@ -149,8 +150,7 @@ async def _misplaced_records(brokers: str, directory: Path) -> None:
     chance = random.Random(6)
     good = simulated_lines(4000, days=2, contacts=3000, seed=7)
     async with running_cluster(brokers, directory, model=MODEL) as cluster:
-        model = load_model(MODEL)
-        expected = await replayed(cluster, good, model, directory / "replay")
+        expected = await replayed(good, MODEL, directory / "replay")
         records = sent_records(good)
         homes = {number: records[number] for number in chance.sample(range(len(records)), 400)}
         for number, record in homes.items():
@@ -160,22 +160,23 @@ async def _misplaced_records(brokers: str, directory: Path) -> None:
         await cluster.wait_ready("worker", partitions=PARTITIONS)
         places = await send_now(brokers, cluster.source, [*records, *lost])
         await cluster.settled()
-        await send_now(brokers, cluster.source, end_marks(expected.end_ms + model.lateness_ms))
+        await send_now(brokers, cluster.source, end_marks(expected.end_ms + expected.model.lateness_ms))
         await cluster.settled()
 
         source = await read_all(brokers, cluster.source)
-        wanted = Counter()
+        wanted: Counter[object] = Counter()
         for number, home in homes.items():
             place, sent = places[number], records[number]
             received = next(record for record in source[place.partition] if record.offset == place.offset)
             mark = ("leadscore.forwarded", f"{place.partition}:{place.offset}:{received.timestamp}".encode())
             wanted[home.partition, home.key, home.value, (*sent.headers, mark)] += 1
         sent_places = set(places)
-        copies = Counter(
+        copies: Counter[object] = Counter(
             (partition, record.key, record.value, tuple(record.headers))
             for partition, rest in source.items()
             for record in rest
-            if Place(partition, record.offset) not in sent_places and not record.value.startswith(b'{"id":"end-of-history')
+            if Place(partition, record.offset) not in sent_places
+            and not record.value.startswith(b'{"id":"end-of-history')
         )
         assert copies == wanted, "each misplaced record is there once more, where it belongs"
 
@@ -189,7 +190,9 @@ async def _misplaced_records(brokers: str, directory: Path) -> None:
 
         await cluster.command("contact", "dump", "--as-of", "END", "--out", str(directory / "dump"))
         scores = (directory / "dump" / "scores.csv").read_bytes()
-        assert _without_latch(scores) == _without_latch(expected.scores), listed(differing_rows(expected.scores, scores))
+        assert _without_latch(scores) == _without_latch(expected.scores), listed(
+            differing_rows(expected.scores, scores)
+        )
         assert (await totals(cluster, "worker", "leadscore_events_forwarded_total", "")).total() == len(homes)
         await cluster.stop()
 
@@ -208,8 +211,13 @@ def test_a_misplaced_record_is_forwarded_and_counts_once(brokers: str, tmp_path:
 async def _stops_at(brokers: str, directory: Path, event_type: str) -> None:
     good = simulated_lines(400, days=2, contacts=300, seed=8)
     contact = b"contact-1"
-    properties = '{"points":5,"reason":"met at a fair"}'
-    value = f'{{"id":"u","contact_id":"contact-1","type":"{event_type}","occurred_at":"{format_instant(1767600000000)}","properties":{properties}}}'
+    unsupported = {
+        "id": "unsupported-1",
+        "contact_id": contact.decode(),
+        "type": event_type,
+        "occurred_at": "2026-01-05T08:00:00Z",
+        "properties": {"points": 5, "reason": "met at a fair"},
+    }
     home = partition_of(contact, PARTITIONS)
     async with running_cluster(brokers, directory, model=MODEL) as cluster:
         first = cluster.start("worker", is_supervised=False)
@@ -217,7 +225,7 @@ async def _stops_at(brokers: str, directory: Path, event_type: str) -> None:
         await send_now(brokers, cluster.source, sent_records(good))
         await cluster.settled()
         before = await cluster.committed()
-        (place,) = await send_now(brokers, cluster.source, [Sent(home, contact, value.encode())])
+        (place,) = await send_now(brokers, cluster.source, [Sent(home, contact, orjson.dumps(unsupported))])
         assert place.offset == before[home]
         await send_now(brokers, cluster.source, [Sent(home, contact, line) for line in (b"bad", b"worse")])
         assert await first.wait_ended() == UnsupportedEvent.exit_code == 78

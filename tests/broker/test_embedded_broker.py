@@ -79,7 +79,7 @@ def test_topic_is_not_created_by_asking_for_it(broker: EmbeddedBroker) -> None:
         asyncio.run(read_all(broker.bootstrap_servers, fresh("unasked")))
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_stays_behind_when_the_parent_ends(ending: signal.Signals, tmp_path: Path) -> None:
     """Somebody who closes the terminal in the middle of the demo must not find Java eating memory a week later."""
     parent = subprocess.Popen(

@@ -12,6 +12,7 @@ import faust
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.producer.sender import Sender
 from aiokafka.structs import OffsetAndMetadata
 
 from tests.support.kafka import create_topics, fresh, read_all, wait_until
@@ -93,7 +94,7 @@ def test_another_version_is_refused_by_name_when_the_module_is_loaded(monkeypatc
 
 
 def test_a_private_name_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(aiokafka_private.Sender, "_do_txn_offset_commit")
+    monkeypatch.delattr(Sender, "_do_txn_offset_commit")
     with pytest.raises(RuntimeError, match=r"without Sender\._do_txn_offset_commit"):
         aiokafka_private.check_names()
 
@@ -113,7 +114,7 @@ def test_offsets_in_a_transaction_are_refused_when_the_group_has_moved_on(broker
                 await good.commit_transaction()
 
             async def committed() -> bool:  # the marker of the offsets follows the commit by some moments
-                return await consumer.committed(place) == 7
+                return bool(await consumer.committed(place) == 7)
 
             await wait_until(committed, within_s=10)
             stale = (
@@ -243,7 +244,7 @@ def test_fausts_recovery_task_is_ours_alone_and_has_no_time_limit() -> None:
             def __init__(self) -> None:
                 """Be no service: only `_wait` is looked at."""
 
-            signal_recovery_start = asyncio.Event()  # type: ignore[assignment]
+            signal_recovery_start = asyncio.Event()
 
             async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109
                 waited.append(timeout)

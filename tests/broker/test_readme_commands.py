@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,11 +17,14 @@ from subprocess import Popen
 
 import pytest
 
-from tests.support.doc_blocks import TEXTS, Block, Reader, blocks_of
+from tests.support.doc_blocks import TEXTS, Block, Reader, blocks_of, difference
 from tests.support.kafka import fresh, read_all, wait_until
 from worker.demo.loopback import free_ports
 
 TOLD = [text for text in TEXTS if any("broker" in block.words for block in blocks_of(text))]
+
+README = "README.md"
+ROOT = Path(__file__).parents[2]
 
 
 class Story:
@@ -36,6 +42,7 @@ class Story:
             "lead-interactions": f"{self.app_id}-in",
             "lead-qualifications": self.qualifications,
             "lead-scores": f"{self.app_id}-scores",
+            "lead-scoring": self.app_id,  # the last: the other names begin with it
         }
         environ = {
             "LEADSCORE_APP_ID": self.app_id,
@@ -64,7 +71,7 @@ class Story:
         def is_ready() -> bool:
             assert process.poll() is None, self._log.read_text("utf-8")
             try:
-                with urllib.request.urlopen(self._readiness, timeout=2) as answer:
+                with urllib.request.urlopen(self._readiness, timeout=2) as answer:  # noqa: S310 - our own port
                     return bool(answer.status == 200)
             except (urllib.error.URLError, OSError):
                 return False
@@ -102,3 +109,16 @@ def test_commands_with_a_broker_do_what_the_text_shows(text: str, brokers: str, 
     for one in shown:
         one["event"]["topic"] = f"{story.app_id}-in"
         assert one in told, "the transition that the text shows was not published like that"
+
+
+@pytest.mark.timeout(240)
+def test_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    """The first output that a stranger compares; figures and people differ."""
+    (block,) = (one for one in blocks_of(README) if one.content == "make demo\n")
+    assert block.output is not None
+    command = [sys.executable, "-m", "worker.cli.main", "demo", "--seconds", "10"]
+    environ = {**os.environ, "TMPDIR": str(tmp_path), "COLUMNS": "80"}
+    ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=200, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    problem = difference(block.output, ran.stdout)
+    assert not problem, problem

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.comparing import Expected, replayed
 from tests.support.history_run import WORKERS, Scenario, run_history
 from tests.support.recorded import LOANS, recorded_lines
 from tests.support.striking import Wipes, draw_strikes
@@ -23,9 +24,9 @@ SEED = int(os.environ.get("LEADSCORE_TEST_SEED", "1"))
 
 
 @pytest.fixture(scope="session")
-def history() -> list[bytes]:
-    """All events of the recording."""
-    return recorded_lines()
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
+    """All events of the recording, and their replay."""
+    return asyncio.run(replayed(recorded_lines(), str(LOANS), tmp_path_factory.mktemp("replay")))
 
 
 @pytest.mark.timeout(900)
@@ -38,7 +39,7 @@ def history() -> list[bytes]:
 def test_a_history_ends_where_its_replay_ends(
     brokers: str,
     tmp_path: Path,
-    history: list[bytes],
+    expected: Expected,
     report: Callable[[Mapping[str, object]], None],
     guarantee: str,
     kills: int,
@@ -47,7 +48,7 @@ def test_a_history_ends_where_its_replay_ends(
     """If this fails, sales calls the wrong people, or the right ones twice, after a power cut."""
     strikes = draw_strikes(SEED, WORKERS, kills, wipes)
     rate = RATE if kills else 0.0
-    scenario = Scenario(history, LOANS, guarantee, strikes, rate, SEED, within_s=300.0)
+    scenario = Scenario(expected, guarantee, strikes, rate, SEED, within_s=300.0)
     figures = asyncio.run(run_history(brokers, tmp_path, scenario))
     report(figures.as_document())
     assert figures.transitions > 1000

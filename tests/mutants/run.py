@@ -75,7 +75,9 @@ def is_green(tree: Path) -> tuple[bool, str]:
         command, cwd=tree, env=environ, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
     )
     if done.returncode not in {0, 1}:
-        raise RuntimeError(f"pytest could not run (exit {done.returncode}):\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise RuntimeError(
+            f"pytest could not run (exit {done.returncode}):\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
     named = [line.partition(" - ")[0] for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return done.returncode == 0, named[-1].removeprefix("FAILED ").rpartition("::")[2] if named else ""
 

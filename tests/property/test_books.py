@@ -30,7 +30,9 @@ def deliveries(draw: st.DrawFn) -> list[EngineRecord]:
     for record in records:
         values.append((None if draw(st.integers(0, 5)) == 0 else record.key, record.value))
         if draw(st.integers(0, 3)) == 0:
-            values.append((draw(st.sampled_from([record.key, None, b"somebody else"])), draw(st.sampled_from(BAD_VALUES))))
+            values.append(
+                (draw(st.sampled_from([record.key, None, b"somebody else"])), draw(st.sampled_from(BAD_VALUES)))
+            )
         if draw(st.integers(0, 7)) == 0:
             values.append((b"somebody else", record.value))
     return [EngineRecord(offset, 0, key, value) for offset, (key, value) in enumerate(values)]

@@ -22,7 +22,10 @@ def _model(lateness: str = "3d", **rule: Any) -> Json:
         "model": "busy",
         "version": 1,
         "lateness": lateness,
-        "rules": [one, {"rule": "limited", "when": {"type": "act"}, "points": 0.3, "limit": {"times": 2, "within": "1h"}}],
+        "rules": [
+            one,
+            {"rule": "limited", "when": {"type": "act"}, "points": 0.3, "limit": {"times": 2, "within": "1h"}},
+        ],
         "inactivity": [{"after": "1h", "every": "1h", "points": -0.5}],
         "qualify": {"when": {"score": {"at_least": 30}}},
     }

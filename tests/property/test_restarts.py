@@ -47,12 +47,7 @@ def _folds(partition: RestartedPartition) -> dict[bytes, list[Any]]:
 
 
 def _latches(partition: RestartedPartition) -> dict[bytes, Any]:
-    return {
-        key: state.latch
-        for key, contact in partition.contacts()
-        for state in contact.models
-        if state is not None
-    }
+    return {key: state.latch for key, contact in partition.contacts() for state in contact.models if state is not None}
 
 
 @settings(suppress_health_check=SLOW)

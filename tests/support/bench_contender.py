@@ -20,6 +20,7 @@ from worker.clock import Deadline, now_ms
 
 _LOOK_EVERY_S = 0.1
 _CALIBRATION_EVENTS = 20_000
+_LAST_TIMERS_WITHIN_S = 30.0
 
 
 class BenchBroker(NamedTuple):
@@ -88,7 +89,9 @@ async def drain(contender: Contender, broker: BenchBroker, directory: Path, *, w
         TimeoutError: It was not done within *within_s* seconds.
     """
     calibration = [_calibration(contender.backlog)]
-    await create_topics(broker.address, {contender.target: PARTITIONS}, config={"message.timestamp.type": "LogAppendTime"})
+    await create_topics(
+        broker.address, {contender.target: PARTITIONS}, config={"message.timestamp.type": "LogAppendTime"}
+    )
     process = MeasuredProcess(
         contender.command,
         log=directory / f"{contender.group}.log",
@@ -98,7 +101,7 @@ async def drain(contender: Contender, broker: BenchBroker, directory: Path, *, w
     )
     with process:
         watched = await _watch(process, contender, broker, Deadline(within_s))
-        await _await_outputs(contender, broker)
+        await _last_outputs(contender, broker)
         total_s = process.stop()
         outputs = [record async for record in read_committed(broker.address, contender.target)]
     calibration.append(_calibration(contender.backlog))
@@ -145,10 +148,7 @@ async def _watch(process: MeasuredProcess, contender: Contender, broker: BenchBr
     return watched
 
 
-_LAST_TIMERS_WITHIN_S = 30.0
-
-
-async def _await_outputs(contender: Contender, broker: BenchBroker) -> None:
+async def _last_outputs(contender: Contender, broker: BenchBroker) -> None:
     """Wait until as many outputs are there as are expected; what timers tell last may follow the last commit by a moment."""
     expected = contender.expected.total()
     deadline = Deadline(_LAST_TIMERS_WITHIN_S)
@@ -158,12 +158,15 @@ async def _await_outputs(contender: Contender, broker: BenchBroker) -> None:
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-def _rate(contender: Contender, outputs: Sequence[ConsumerRecord[bytes, bytes]], progress: Sequence[tuple[int, int]]) -> float:
+def _rate(
+    contender: Contender, outputs: Sequence[ConsumerRecord[bytes, bytes]], progress: Sequence[tuple[int, int]]
+) -> float:
     """Return events a second, from the first output of the first contacts to that of the last ones, by the broker's clock."""
     began_ms = min(record.timestamp for record in outputs if (record.key or b"").startswith(b"first-"))
     ended_ms = max(record.timestamp for record in outputs if (record.key or b"").startswith(b"last-"))
-    before = next(done for at_ms, done in progress if at_ms >= began_ms)  # what came with the first round is not counted
-    return max(0, contender.backlog.count - before) / max(1, ended_ms - began_ms) * 1000
+    # What came with the first round is not counted.
+    before = next(done for at_ms, done in progress if at_ms >= began_ms)
+    return float(max(0, contender.backlog.count - before) / max(1, ended_ms - began_ms) * 1000)
 
 
 def _calibration(backlog: Backlog) -> float:

@@ -54,7 +54,9 @@ class Drained(NamedTuple):
         return self.fold_us + self.close_us
 
 
-def drain_core(model: Model, records: Sequence[CoreRecord], *, round_events: int, cache_contacts: int = 50_000) -> Drained:
+def drain_core(
+    model: Model, records: Sequence[CoreRecord], *, round_events: int, cache_contacts: int = 50_000
+) -> Drained:
     """Drive one partition over *records* in rounds of *round_events*."""
     store = DictStore()
     options = PipelineOptions(time="stream", clamp=False, cache_contacts=cache_contacts)

@@ -44,7 +44,17 @@ _KINDS = {
     "sales.rejected": 0.2,
     "sales.won": 0.1,
 }
-_PATHS = ("/", "/product", "/product/tour", "/docs/start", "/blog/scoring", "/customers", "/about", "/pricing", "/careers")
+_PATHS = (
+    "/",
+    "/product",
+    "/product/tour",
+    "/docs/start",
+    "/blog/scoring",
+    "/customers",
+    "/about",
+    "/pricing",
+    "/careers",
+)
 _SOURCES = ("web", "mailer", "app", "webinar", "crm")
 
 

@@ -85,7 +85,14 @@ def _award(given: dict[str, Any], name: str, rule: _Rule, properties: Event, at_
         return
     if rule.kind and properties.get("kind") != rule.kind:
         return
-    one = given.get(name) or {"value": 0.0, "at": at_ms, "last": None, "keys": [], "half_life": rule.half_life_ms, "cap": rule.cap}
+    one = given.get(name) or {
+        "value": 0.0,
+        "at": at_ms,
+        "last": None,
+        "keys": [],
+        "half_life": rule.half_life_ms,
+        "cap": rule.cap,
+    }
     if rule.once_per is not None:
         key = "\n".join(str(properties.get(field)) for field in rule.once_per)
         if key in one["keys"]:

@@ -114,6 +114,8 @@ def machine() -> str:
     memory = psutil.virtual_memory().total / (1 << 30)
     model = "unknown processor"
     if (cpuinfo := Path("/proc/cpuinfo")).exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text("utf-8").splitlines() if "model name" in line]
+        names = [
+            line.partition(":")[2].strip() for line in cpuinfo.read_text("utf-8").splitlines() if "model name" in line
+        ]
         model = names[0] if names else model
     return f"{psutil.cpu_count()} x {model}, {memory:.0f} GiB, {platform.system()} {platform.release()}, Python {platform.python_version()}"

@@ -6,8 +6,8 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,11 +26,36 @@ _LOOK_S = 1.3  # longer than the worker's timers take to come round
 
 
 class Finished(NamedTuple):
-    """A command that has ended."""
+    """What a command has written."""
 
-    code: int
     out: str
     err: str
+
+
+async def leadscore(
+    *arguments: str, directory: Path, environ: Mapping[str, str] | None = None, within_s: float = 180.0
+) -> Finished:
+    """
+    Run the command `leadscore` in *directory* to its end.
+
+    Raises:
+        AssertionError: It did not exit with 0.
+        TimeoutError: It took longer than *within_s* seconds; it is killed.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEADSCORE_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "worker.cli.main", *arguments,
+        env={**kept, "PYTHONPATH": str(ROOT), **(environ or {})}, cwd=directory,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), within_s)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, f"leadscore {' '.join(arguments)}: exit {process.returncode}\n{err.decode()}"
+    return Finished(out.decode(), err.decode())
 
 
 class Cluster:
@@ -48,6 +73,7 @@ class Cluster:
     def __init__(
         self, brokers: str, directory: Path, *, model: str, guarantee: str = "exactly_once", **environ: str
     ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         self.brokers = brokers
         self.directory = directory
         self.name = fresh("scoring")
@@ -59,7 +85,7 @@ class Cluster:
         self.lives: list[WorkerProcess] = []  # every worker that ever ran
         self.restarts = 0  # of workers that asked for it by their exit code
         self._failure = ""
-        self._environ = {
+        self.environ = {
             "LEADSCORE_BROKERS": brokers,
             "LEADSCORE_APP_ID": self.name,
             "LEADSCORE_INPUT_TOPIC": self.source,
@@ -78,31 +104,11 @@ class Cluster:
     @property
     def settings(self) -> Settings:
         """What the workers run with."""
-        return load_settings(self._environ)
-
-    async def leadscore(self, *arguments: str, within_s: float = 60.0) -> Finished:
-        """Run the command `leadscore` to its end."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("LEADSCORE_")}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "worker.cli.main", *arguments,
-            env={**kept, "PYTHONPATH": str(ROOT), **self._environ}, cwd=self.directory,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            out, err = await asyncio.wait_for(process.communicate(), within_s)
-        except BaseException:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            raise
-        assert process.returncode is not None
-        return Finished(process.returncode, out.decode(), err.decode())
+        return load_settings(self.environ)
 
     async def command(self, *arguments: str) -> Finished:
         """Run the command `leadscore`, which must succeed."""
-        finished = await self.leadscore(*arguments)
-        assert finished.code == 0, f"leadscore {' '.join(arguments)}: exit {finished.code}\n{finished.err}"
-        return finished
+        return await leadscore(*arguments, directory=self.directory, environ=self.environ)
 
     # ---- workers
 
@@ -111,8 +117,8 @@ class Cluster:
         home = self.directory / name
         if wipe:
             shutil.rmtree(home / "state", ignore_errors=True)
-        environ = self._environ | {"LEADSCORE_INSTANCE_ID": name}
-        worker = WorkerProcess(home, name, environ, is_counting=False)
+        settings = self.environ | {"LEADSCORE_INSTANCE_ID": name}
+        worker = WorkerProcess(home, name, settings, is_counting=False)
         self.lives.append(worker)
         if is_supervised:
             self.workers[name] = worker
@@ -150,7 +156,9 @@ class Cluster:
             await wait_until(is_ready, within_s=within_s)
         except TimeoutError:
             log = self.workers[name].log_text()[-2000:]
-            raise AssertionError(f"{name} was not ready within {within_s:g} s, {self.restarts} restarts:\n{log}") from None
+            raise AssertionError(
+                f"{name} was not ready within {within_s:g} s, {self.restarts} restarts:\n{log}"
+            ) from None
 
     async def stop(self) -> None:
         """Stop every worker in good order; each must end with 0."""
@@ -213,7 +221,9 @@ class Cluster:
             is_quiet, before = seen == before, seen
             return is_through and is_quiet and await self._count_overdue() == 0
 
-        await wait_until(is_settled, within_s=within_s, what="everything committed and every timer fired", every_s=_LOOK_S)
+        await wait_until(
+            is_settled, within_s=within_s, what="everything committed and every timer fired", every_s=_LOOK_S
+        )
 
     async def stored(self) -> dict[tuple[int, bytes], bytes]:
         """Return the value of each partition and key of the changelog: the one of the highest fence."""
@@ -243,7 +253,6 @@ async def running_cluster(
 ) -> AsyncIterator[Cluster]:
     """Yield a cluster with its topics and a supervisor; whatever still runs at the end is killed."""
     cluster = Cluster(brokers, directory, model=model, guarantee=guarantee, **environ)
-    directory.mkdir(parents=True, exist_ok=True)
     await cluster.command("topics", "create")
     supervisor = asyncio.create_task(cluster._supervise())
     try:

@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 import orjson
 from aiokafka.structs import ConsumerRecord
 
-from tests.support.cluster import PARTITIONS, Cluster
+from tests.support.cluster import PARTITIONS, leadscore
 from worker.contracts.event import decode_event
 from worker.contracts.instants import parse_instant
 from worker.contracts.partitioner import partition_of
 from worker.export import transition_line, transitions_jsonl
 from worker.replay import replay_lines
 from worker.scoring.model import Model
+from worker.scoring.model_file import load_model
+from worker.scoring.reading import shown
 
 Records = Mapping[int, Sequence[ConsumerRecord[bytes, bytes]]]
 _SHOWN = 5
@@ -30,22 +32,27 @@ class Expected(NamedTuple):
     """A history and its replay."""
 
     lines: Sequence[bytes]
+    source: str  # of the model: a shipped name or a file
     model: Model
     scores: bytes  # scores.csv
     transitions: bytes  # transitions.jsonl
     end_ms: int
 
 
-async def replayed(cluster: Cluster, lines: Sequence[bytes], model: Model, directory: Path) -> Expected:
-    """Replay *lines* by the command line, with the model that the cluster's workers run with."""
+async def replayed(lines: Sequence[bytes], model: str, directory: Path) -> Expected:
+    """Replay *lines* with *model*, a shipped name or a file, by the command line."""
+    file = _written(lines, directory)
+    await leadscore("replay", str(file), "--model", model, "--out", str(directory), "--limit", "1", directory=directory)
+    end_ms = max(decode_event(line, None).occurred_at for line in lines)
+    scores, transitions = (directory / "scores.csv").read_bytes(), (directory / "transitions.jsonl").read_bytes()
+    return Expected(lines, model, load_model(model), scores, transitions, end_ms)
+
+
+def _written(lines: Sequence[bytes], directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "history.jsonl"
     file.write_bytes(b"\n".join(lines) + b"\n")
-    source = cluster.settings.models[0]
-    await cluster.command("replay", str(file), "--model", source, "--out", str(directory), "--limit", "1")
-    end_ms = max(decode_event(line, None).occurred_at for line in lines)
-    scores, transitions = (directory / "scores.csv").read_bytes(), (directory / "transitions.jsonl").read_bytes()
-    return Expected(lines, model, scores, transitions, end_ms)
+    return file
 
 
 # ---- scores.csv
@@ -55,7 +62,11 @@ def differing_rows(expected: bytes, found: bytes) -> list[str]:
     """Return a line for each contact whose row differs, or is there only once."""
     rows, others = _rows(expected), _rows(found)
     names = sorted(rows.keys() | others.keys())
-    return [f"{name}: replay {rows.get(name)}, workers {others.get(name)}" for name in names if rows.get(name) != others.get(name)]
+    return [
+        f"{name}: replay {rows.get(name)}, workers {others.get(name)}"
+        for name in names
+        if rows.get(name) != others.get(name)
+    ]
 
 
 def _rows(text: bytes) -> dict[str, list[str]]:
@@ -186,11 +197,12 @@ def _readings(model: Model, events: Sequence[tuple[int, bytes]], row: Row) -> It
             yield None
             continue
         (line,) = lines
-        yield (line.shown, line.tier, line.latch, sorted(line.groups), model.version, model.digest)
+        groups = {name: shown(model, value) for name, value in line.groups.items()}
+        yield (line.shown, line.tier, line.latch, groups, model.version, model.digest)
 
 
 def _comparable(row: Mapping[str, Any]) -> tuple[object, ...]:
-    return (row["score"], row.get("tier", ""), row["status"], sorted(row["groups"]), row["version"], row["digest"])
+    return (row["score"], row.get("tier", ""), row["status"], row["groups"], row["version"], row["digest"])
 
 
 def listed(lines: Iterable[str]) -> str:

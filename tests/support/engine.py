@@ -101,9 +101,7 @@ class RestartedPartition:
         """Return the partition as it comes up from what is stored."""
         (row,) = self._get_many([PARTITION_KEY])
         options = PipelineOptions(time="stream", clamp=False, cache_contacts=1)
-        return Partition(
-            topics=TOPICS, partition=0, partitions=1, models=[self.model], options=options, row=row
-        )
+        return Partition(topics=TOPICS, partition=0, partitions=1, models=[self.model], options=options, row=row)
 
     def run(self, rounds: Iterable[Sequence[EngineRecord]], *, restart: bool = True, fire: bool = True) -> None:
         """Handle *rounds*; with *restart* the process ends after each, without *fire* it was down for every timer."""
@@ -136,9 +134,7 @@ class RestartedPartition:
         if closed is None:
             return
         last = (self._changelog_offset or 0) + len(closed.puts)
-        self.store.write(
-            _STORED_PARTITION, closed.puts, closed.deletes, closed.due, self._changelog_offset, last
-        )
+        self.store.write(_STORED_PARTITION, closed.puts, closed.deletes, closed.due, self._changelog_offset, last)
         self._changelog_offset = last
         self.outputs += closed.outputs
         self.counts += closed.counts

@@ -122,7 +122,9 @@ def _rules(draw: st.DrawFn, groups: Sequence[str]) -> Json:
     rule["points"] = draw(st.sampled_from([100, 60, 30, 20, 12.5, 5, 0.1, 0.001, 0, -10, -30, -50.5]))
     if draw(st.booleans()):
         rule["group"] = draw(st.sampled_from(list(groups)))
-    once = draw(st.sampled_from([None, None, "contact", "properties.key", ["properties.key", "type"], "properties.a.b"]))
+    once = draw(
+        st.sampled_from([None, None, "contact", "properties.key", ["properties.key", "type"], "properties.a.b"])
+    )
     if once is not None:
         rule["once_per"] = once
     limit = draw(st.sampled_from([None, None, "within", "day", "week", "month"]))
@@ -131,9 +133,7 @@ def _rules(draw: st.DrawFn, groups: Sequence[str]) -> Json:
     elif limit is not None:
         rule["limit"] = {"times": draw(st.integers(1, 2)), "per": limit}
     if draw(st.booleans()):
-        rule["decay"] = draw(
-            st.sampled_from(["none", {"half_life": "1h"}, {"half_life": "1d"}, {"half_life": "30d"}])
-        )
+        rule["decay"] = draw(st.sampled_from(["none", {"half_life": "1h"}, {"half_life": "1d"}, {"half_life": "30d"}]))
     if draw(st.integers(0, 3)) == 0:
         rule["cap"] = draw(st.sampled_from([15, 40, 100]))
     return rule
@@ -222,7 +222,9 @@ def _bad_scores(draw: st.DrawFn, names: Sequence[str], *, tiers: bool) -> Json:
         return {"score": {"more_than": 30}}
     of_score = {"score": {"less_than": draw(st.sampled_from([5, 10, 20, 37.5]))}}
     of_group = {f"groups.{draw(st.sampled_from(list(names)))}": {"at_most": draw(st.sampled_from([0, 10, 25]))}}
-    return {"score": of_score, "group": of_group, "any": {"any": [of_score, of_group]}}[kind]
+    if kind == "any":
+        return {"any": [of_score, of_group]}
+    return of_score if kind == "score" else of_group
 
 
 @st.composite
@@ -289,11 +291,14 @@ def _events(draw: st.DrawFn, name: str, instant: int, contacts: int) -> Json:
     if draw(st.integers(0, 3)) == 0:
         properties["n"] = draw(st.sampled_from([1, 2, 2.0, 3, "2", True]))
     if draw(st.integers(0, 3)) == 0:
-        properties["a"] = draw(st.sampled_from([{"b": 1}, {"b": 2}, {"b": None}, 5, {}]))
-    if properties or draw(st.booleans()):
+        nested: list[Any] = [{"b": 1}, {"b": 2}, {"b": None}, 5, {}]
+        properties["a"] = draw(st.sampled_from(nested))
+    has_properties: bool = draw(st.booleans())
+    if properties or has_properties:
         event["properties"] = properties
     if draw(st.integers(0, 4)) == 0:
-        event["machine"] = draw(st.booleans())
+        machine: bool = draw(st.booleans())
+        event["machine"] = machine
     return event
 
 

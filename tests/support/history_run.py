@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.support.cluster import PARTITIONS, Cluster, running_cluster
-from tests.support.comparing import Expected, as_file, check_rows, compare_told, differing_rows, listed, replayed
+from tests.support.comparing import Expected, as_file, check_rows, compare_told, differing_rows, listed
 from tests.support.feeding import Feed
 from tests.support.kafka import Sent, read_all
 from tests.support.striking import Strike, carry_out
@@ -15,7 +15,6 @@ from worker.clock import monotonic
 from worker.contracts.event import decode_event
 from worker.contracts.instants import format_instant
 from worker.contracts.partitioner import partition_of
-from worker.scoring.model_file import load_model
 
 WORKERS = ("east", "west")
 _SAMPLED_ROWS = 500
@@ -57,8 +56,7 @@ class Scenario:
     What is run.
 
     Args:
-        lines: The history, in order of time.
-        model: Scoring model, a file.
+        expected: The history, in order of time, and its replay.
         guarantee: exactly_once or at_least_once.
         strikes: Kills, in their order.
         rate: Events a second while there are kills to come.
@@ -66,8 +64,7 @@ class Scenario:
         within_s: What the workers may take for whatever is left when the last event is sent.
     """
 
-    lines: Sequence[bytes]
-    model: Path
+    expected: Expected
     guarantee: str
     strikes: Sequence[Strike] = ()
     rate: float = 0.0
@@ -95,9 +92,7 @@ def end_marks(at_ms: int) -> list[Sent]:
     while len(marks) < PARTITIONS:
         contact = f"end-of-history-{number}"
         partition = partition_of(contact.encode(), PARTITIONS)
-        value = (
-            f'{{"id":"{contact}","contact_id":"{contact}","type":"email.delivered","occurred_at":"{format_instant(at_ms)}"}}'
-        )
+        value = f'{{"id":"{contact}","contact_id":"{contact}","type":"email.delivered","occurred_at":"{format_instant(at_ms)}"}}'
         marks.setdefault(partition, Sent(partition, contact.encode(), value.encode()))
         number += 1
     return [marks[partition] for partition in range(PARTITIONS)]
@@ -111,43 +106,40 @@ async def run_history(brokers: str, directory: Path, scenario: Scenario) -> Figu
         AssertionError: Something differs; the text gives the figures and names the first of what differs.
     """
     began = monotonic()
-    async with running_cluster(
-        brokers, directory, model=str(scenario.model), guarantee=scenario.guarantee
-    ) as cluster:
-        model = load_model(str(scenario.model))
-        expected = await replayed(cluster, scenario.lines, model, directory / "replay")
-        figures = Figures(
-            guarantee=scenario.guarantee,
-            seed=scenario.seed,
-            events=len(scenario.lines),
-            kills=len(scenario.strikes),
-            wiped=sum(strike.is_wiped for strike in scenario.strikes),
-        )
-        await _feed(cluster, scenario, expected, figures)
+    expected = scenario.expected
+    figures = Figures(
+        guarantee=scenario.guarantee,
+        seed=scenario.seed,
+        events=len(expected.lines),
+        kills=len(scenario.strikes),
+        wiped=sum(strike.is_wiped for strike in scenario.strikes),
+    )
+    async with running_cluster(brokers, directory, model=expected.source, guarantee=scenario.guarantee) as cluster:
+        await _feed(cluster, scenario, figures)
         await cluster.settled(within_s=scenario.within_s)
-        problems = await _compare(cluster, expected, scenario, figures, directory / "dump")
+        problems = await _compare(cluster, scenario, figures, directory / "dump")
         await cluster.stop()
         figures.seconds = round(monotonic() - began, 1)
     assert not problems, f"{figures.as_document()}\n" + "\n".join(problems)
     return figures
 
 
-async def _feed(cluster: Cluster, scenario: Scenario, expected: Expected, figures: Figures) -> None:
+async def _feed(cluster: Cluster, scenario: Scenario, figures: Figures) -> None:
+    expected = scenario.expected
     for name in WORKERS:
         cluster.start(name)
     for name in WORKERS:
         await cluster.wait_ready(name, partitions=PARTITIONS // len(WORKERS))
     began = monotonic()
-    records = sent_records(scenario.lines) + end_marks(expected.end_ms + expected.model.lateness_ms)
+    records = sent_records(expected.lines) + end_marks(expected.end_ms + expected.model.lateness_ms)
     feed = Feed(cluster.brokers, cluster.source, records, rate=scenario.rate)
     async with feed.running():
         await carry_out(scenario.strikes, cluster, feed)
     figures.seconds_fed = round(monotonic() - began, 1)
 
 
-async def _compare(
-    cluster: Cluster, expected: Expected, scenario: Scenario, figures: Figures, folder: Path
-) -> list[str]:
+async def _compare(cluster: Cluster, scenario: Scenario, figures: Figures, folder: Path) -> list[str]:
+    expected = scenario.expected
     dumped = await cluster.command("contact", "dump", "--as-of", "END", "--out", str(folder))
     problems = []
     if format_instant(expected.end_ms) not in dumped.err:
@@ -158,12 +150,16 @@ async def _compare(
         problems.append(f"scores.csv differs in {len(differing)} rows:\n{listed(differing)}")
     qualifications = await read_all(cluster.brokers, cluster.qualifications)
     told = compare_told(expected, qualifications)
-    for name in ("lost", "doubled", "unequal", "misplaced"):
-        if found := getattr(told, name):
-            problems.append(f"{len(found)} transitions {name}:\n{listed(found)}")
+    problems += [
+        f"{len(found)} transitions {name}:\n{listed(found)}"
+        for name in ("lost", "doubled", "unequal", "misplaced")
+        if (found := getattr(told, name))
+    ]
     if scenario.guarantee == "exactly_once" and as_file(qualifications) != expected.transitions:
         problems.append(f"transitions.jsonl differs, {told.repeated} repeated")
-    rows = check_rows(expected, await read_all(cluster.brokers, cluster.scores), sample=_SAMPLED_ROWS, seed=scenario.seed)
+    rows = check_rows(
+        expected, await read_all(cluster.brokers, cluster.scores), sample=_SAMPLED_ROWS, seed=scenario.seed
+    )
     if rows.wrong:
         problems.append(f"{len(rows.wrong)} rows of {cluster.scores} are wrong:\n{listed(rows.wrong)}")
     figures.contacts_wrong, figures.rows_wrong = len(differing), len(rows.wrong)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from worker.contracts.event import Event, decode_event
@@ -37,7 +38,13 @@ def event(event_type: str, at_ms: int = START, event_id: str = "", **properties:
 
 
 def event_value(
-    event_type: str, at_ms: int = START, event_id: str = "", *, contact: str = "c", machine: bool = False, **properties: Any
+    event_type: str,
+    at_ms: int = START,
+    event_id: str = "",
+    *,
+    contact: str = "c",
+    machine: bool = False,
+    **properties: Any,
 ) -> bytes:
     """Return an event as JSON; its id says type and time when none is given."""
     fields = {
@@ -58,10 +65,14 @@ def trace_of(model: Model, one: Event) -> Trace:
     return trace
 
 
-def accept(history: History, model: Model, event_type: str, at_ms: int, event_id: str = "", **properties: Any) -> Accepted:
+def accept(
+    history: History, model: Model, event_type: str, at_ms: int, event_id: str = "", **properties: Any
+) -> Accepted:
     """Take an event into *history*."""
     one = event(event_type, at_ms, event_id, **properties)
-    return history.accept(model, at_ms, pack_id(one.id), trace_of(model, one))
+    packed = pack_id(one.id)
+    in_order = history.is_in_order(at_ms, packed)
+    return history.accept(model, at_ms, packed, trace_of(model, one), in_order=in_order)
 
 
 def folded(model: Model, *events: tuple[str, int]) -> Fold:
@@ -82,14 +93,16 @@ class SmallRecord(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-def small_partition(*models: Model, row: bytes | None = None, partition: int = 0, partitions: int = 1, **options: Any) -> Partition:
+def small_partition(
+    *models: Model, row: bytes | None = None, partition: int = 0, partitions: int = 1, **options: Any
+) -> Partition:
     """Return a partition that runs in stream time unless told otherwise."""
     return Partition(
         topics=TOPICS,
         partition=partition,
         partitions=partitions,
         models=models,
-        options=PipelineOptions(**{"time": "stream", "clamp": False} | options),
+        options=replace(PipelineOptions(time="stream", clamp=False), **options),
         row=row,
     )
 

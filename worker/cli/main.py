@@ -6,7 +6,9 @@ import sys
 
 import typer
 
-from worker.cli import contact, demo, model, replay, run, send, settings, topics
+from worker.cli import contact, model, replay, send, settings, topics
+from worker.cli.demo import demo
+from worker.cli.run import run
 from worker.errors import WorkerError
 
 INTERRUPTED = 130
@@ -19,8 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run.run)
-app.command()(demo.demo)
+app.command()(run)
+app.command()(demo)
 app.command()(send.send)
 app.command()(replay.replay)
 app.command()(settings.settings)

@@ -37,11 +37,13 @@ def replay(
     """Score a recorded history without a broker, and say who would have qualified when."""
     from worker.export import scores_csv, transitions_jsonl, write_files
     from worker.lines import read_lines
+    from worker.memory import calm_garbage_collector
     from worker.replay import replay_lines
     from worker.scoring.model_file import load_model
 
     models = [load_model(source) for source in model]
     as_of_ms = parse_as_of(as_of)
+    calm_garbage_collector()
     console = Console(stderr=True)
     with Progress(
         SpinnerColumn(), TextColumn("{task.completed:,.0f} lines"), TimeElapsedColumn(), console=console, transient=True

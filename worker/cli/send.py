@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def send(
@@ -35,7 +38,7 @@ def send(
         raise typer.BadParameter("name a FILE, or both --contact and --type")
     settings = load_settings(os.environ)
     if file is None:
-        lines = [event_line(str(contact), str(type), prop or [], at, event_id)]
+        lines: Iterable[bytes] = [event_line(str(contact), str(type), prop or [], at, event_id)]
         total = 1
     else:
         from worker.lines import read_lines

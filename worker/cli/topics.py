@@ -36,9 +36,7 @@ _Replication = Annotated[int | None, typer.Option(min=1, help="replicas of new t
 
 def _settings(partitions: int | None, replication: int | None) -> Settings:
     loaded = load_settings(os.environ)
-    return replace(
-        loaded, partitions=partitions or loaded.partitions, replication=replication or loaded.replication
-    )
+    return replace(loaded, partitions=partitions or loaded.partitions, replication=replication or loaded.replication)
 
 
 def _document(specs: list[TopicSpec]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ MIN_INSTANT_MS: Final = 631_152_000_000
 MAX_INSTANT_MS: Final = 4_102_444_799_999
 """2099-12-31T23:59:59.999Z, the latest instant at which an event may have occurred."""
 
+_CLOCK: Final = tuple(f"{minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 _UNITS: Final = {
@@ -103,7 +104,10 @@ def format_instant(ms: int) -> str:
     >>> format_instant(1774823400000)
     '2026-03-29T22:30:00.000Z'
     """
-    return _to_datetime(ms).isoformat(timespec="milliseconds")[:-6] + "Z"
+    day, ms_of_day = divmod(ms, MS_PER_DAY)
+    minute, ms_of_minute = divmod(ms_of_day, MS_PER_MINUTE)
+    second, ms_of_second = divmod(ms_of_minute, MS_PER_SECOND)
+    return f"{_date_of(day)}T{_CLOCK[minute]}:{second:02}.{ms_of_second:03}Z"
 
 
 def parse_duration(text: str) -> int:
@@ -140,6 +144,11 @@ def format_duration(ms: int) -> str:
         if ms and ms % _UNITS[unit] == 0:
             return f"{ms // _UNITS[unit]}{unit}"
     return f"{ms // MS_PER_SECOND}s"
+
+
+@lru_cache(maxsize=4096)  # instants cluster on days
+def _date_of(day: int) -> str:
+    return _to_datetime(day * MS_PER_DAY).date().isoformat()
 
 
 @lru_cache(maxsize=4096)  # events cluster on days

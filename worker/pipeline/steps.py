@@ -57,11 +57,12 @@ class Steps:
             effects.count("duplicate", 1, model.name)
             return False
         at_ms = found.at_ms
-        if history.is_in_order(at_ms, event_id):
+        in_order = history.is_in_order(at_ms, event_id)
+        if in_order:
             time_ms = at_ms if time_ms is None else max(time_ms, at_ms)
         if time_ms is not None and time_ms >= state.floor_ms:
             self.pass_time(found.key, state, time_ms)
-        accepted = history.accept(model, at_ms, event_id, trace)
+        accepted = history.accept(model, at_ms, event_id, trace, in_order=in_order)
         effects.count("effective", 1, model.name)
         self._count_oddities(state, at_ms, accepted)
         self._evaluate(state, found, trace, accepted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import pack
 from typing import TYPE_CHECKING
 
 from worker.contracts.instants import format_instant
@@ -76,8 +77,9 @@ def score_row(model: Model, state: ModelState, at_ms: int) -> tuple[ScoreRow, in
         version=model.version,
         digest=model.digest,
     )
-    same = (row.score, row.tier, sorted(row.groups.items()), row.status, row.next_due, row.version, row.digest)
-    return row, hash64(repr(same).encode()) or 1
+    due_ms = -1 if state.due_ms is None else state.due_ms
+    same = pack(f">d{len(row.groups)}dBBq", row.score, *row.groups.values(), reading.tier, state.latch.status, due_ms)
+    return row, hash64(same)
 
 
 def status_name(latch: Latch) -> str:

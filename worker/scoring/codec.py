@@ -180,22 +180,24 @@ def _unpack_fold(model: Model, packed: list[Any], newest_ms: int) -> Fold:
 
 
 def _pack_rule(model: Model, index: int, state: RuleState, newest_ms: int) -> list[Any]:
+    """Return `[rule, count, last, value, reference, awarded, once-keys, times]`, trailing empty places cut."""
     rule = model.rules[index]
+    packed: list[Any] = [index, state.count, newest_ms - state.last_ms, _number(state.value)]
+    reference = None if rule.decay is None else newest_ms - state.reference_ms
+    awarded = None if state.awarded == state.value else _number(state.awarded)
+    keys = list(state.keys) if state.keys else None
     times = state.times
-    if times and isinstance(rule.limit, Rolling):
-        times = [newest_ms - at_ms for at_ms in times]
-    return _cut(
-        [
-            index,
-            state.count,
-            newest_ms - state.last_ms,
-            _number(state.value),
-            None if rule.decay is None else newest_ms - state.reference_ms,
-            None if state.awarded == state.value else _number(state.awarded),
-            list(state.keys) if state.keys else None,
-            times,
-        ]
-    )
+    if times is not None:
+        if isinstance(rule.limit, Rolling):
+            times = [newest_ms - at_ms for at_ms in times]
+        packed += (reference, awarded, keys, times)
+    elif keys is not None:
+        packed += (reference, awarded, keys)
+    elif awarded is not None:
+        packed += (reference, awarded)
+    elif reference is not None:
+        packed.append(reference)
+    return packed
 
 
 def _unpack_rule(model: Model, packed: list[Any], newest_ms: int) -> RuleState:

@@ -9,7 +9,7 @@ from math import exp2
 @dataclass(frozen=True, slots=True)
 class HalfLife:
     """
-    Points halve every *ms* milliseconds: ``p * 2^(-(T - t) / d)`` (SCORING 5).
+    Points halve every *ms* milliseconds: ``p * 2^(-(T - t) / d)``.
 
     Curves of one half-life add up exactly, so (value, reference instant) is all the state there is.
     """

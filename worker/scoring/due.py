@@ -69,10 +69,14 @@ def next_due(model: Model, fold: Fold, *, is_ready: bool, after_ms: int, until_m
 
 def _is_inert(model: Model, fold: Fold) -> bool:
     """Whether no step can change anything any more: nothing is left to take, to scale or to drop, and none gives points."""
-    resets = any(step.reset for step in model.inactivity)
-    if any(state.value or (resets and state.count) for state in fold.rules.values()) or fold.extras:
+    if any((step.points or 0) > 0 for step in model.inactivity):
         return False
-    return not any((step.points or 0) > 0 for step in model.inactivity)
+    reaches_all = any(step.reset or step.multiply is not None for step in model.inactivity)
+    if reaches_all:
+        return not fold.extras and not any(state.value or state.count for state in fold.rules.values())
+    return not any(state.value > 0 for state in fold.rules.values()) and not any(
+        extras.inactivity + extras.feedback > 0 for extras in fold.extras.values()
+    )
 
 
 def is_safe(model: Model, fold: Fold, after_ms: int, until_ms: int) -> bool:

@@ -81,6 +81,10 @@ class Accepted(NamedTuple):
     overflowed: int  # events that left a full window before their time
 
 
+_GAINED = Accepted(gained=True, is_late=False, in_order=True, overflowed=0)
+_TAKEN = Accepted(gained=False, is_late=False, in_order=True, overflowed=0)
+
+
 class History:
     """Base, journal and ids of one contact under one model. Empty until the first event is accepted."""
 
@@ -143,14 +147,20 @@ class History:
         advance(model, fold, at_ms)
         return fold
 
-    def accept(self, model: Model, at_ms: int, event_id: Id, trace: Trace) -> Accepted:
-        """Take in an event that is no duplicate, wherever it belongs."""
-        newest_ms = self.newest_ms
-        if self.is_in_order(at_ms, event_id):
-            gained = apply(model, self.head(model), at_ms, trace)
+    def accept(self, model: Model, at_ms: int, event_id: Id, trace: Trace, *, in_order: bool | None = None) -> Accepted:
+        """Take in an event that is no duplicate, wherever it belongs; *in_order*: what `is_in_order` says of it, if it was asked."""
+        if self.is_in_order(at_ms, event_id) if in_order is None else in_order:
+            head = self._head
+            gained = apply(model, self.head(model) if head is None else head, at_ms, trace)
             self.journal.append(Entry(at_ms, event_id, trace))
             self.ids.add(event_id)
-            return Accepted(gained, is_late=False, in_order=True, overflowed=self._trim(model, at_ms))
+            overflowed = 0
+            if self.journal[0].at_ms < at_ms - model.lateness_ms or len(self.journal) > WINDOW_EVENTS:
+                overflowed = self._trim(model, at_ms)
+            if not overflowed:
+                return _GAINED if gained else _TAKEN
+            return Accepted(gained, is_late=False, in_order=True, overflowed=overflowed)
+        newest_ms = self.newest_ms
         base_ms = self.base.at_ms if self.base is not None else -NEVER_MS
         if newest_ms is not None and (at_ms < newest_ms - model.lateness_ms or at_ms < base_ms):
             return Accepted(

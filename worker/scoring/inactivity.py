@@ -65,7 +65,23 @@ def acts(model: Model, fold: Fold, step: InactivityStep, at_ms: int) -> bool:
         return True
     if step.points is None or step.points == 0:
         return False
-    return step.points > 0 or _taken(model, fold, step, at_ms)[0] > 0
+    return step.points > 0 or _is_all_good(model, fold, step.group) or _taken(model, fold, step, at_ms)[0] > 0
+
+
+def _is_all_good(model: Model, fold: Fold, group: int) -> bool:
+    """Whether *group* holds points above 0 and none below, so that a step surely finds some to take: no sum is needed to see that."""
+    floor = model.groups[group].floor
+    extras = fold.extras.get(group)
+    if (floor is not None and floor > 0) or (extras is not None and extras.penalties):
+        return False
+    has_some = extras is not None and extras.inactivity + extras.feedback > 0
+    for index, state in fold.rules.items():
+        value = state.value
+        if value and model.rules[index].group == group:
+            if value < 0:
+                return False
+            has_some = True
+    return has_some
 
 
 def run(model: Model, fold: Fold, step: InactivityStep, at_ms: int) -> None:

@@ -16,6 +16,8 @@ SALES_TYPES = frozenset({"sales.accepted", "sales.rejected", "sales.recycled", "
 Stored = int | list[Any]
 """A trace as stored: a small number in the usual case, else a list (see `Trace.stored`)."""
 
+_KEYED_TRACES = 65_536
+
 
 class Trace:
     """
@@ -90,6 +92,7 @@ class Matcher:
             self._rules_by_type[name] = tuple(r for r in model.rules if r.when.types is None or name in r.when.types)
         self._rules_of_any_type = tuple(rule for rule in model.rules if rule.when.types is None)
         self._interned: dict[int, Trace] = {}
+        self._keyed: dict[tuple[int, int, bool], Trace] = {}
         self.null_keys = 0
         """Once-keys made whose values were all missing, since the owner last set this to 0."""
 
@@ -122,9 +125,20 @@ class Matcher:
         is_life = not is_machine and self._model.is_sign_of_life(name)
         if not matches:
             return self.restore(1) if is_life else None
-        if len(matches) == 1 and matches[0][1] is None:
-            return self.restore(2 * (matches[0][0] + 1) + is_life)
-        return new_trace(self._model, tuple(matches), is_life=is_life)
+        if len(matches) > 1:
+            return new_trace(self._model, tuple(matches), is_life=is_life)
+        index, only_key = matches[0]
+        return self.restore(2 * (index + 1) + is_life) if only_key is None else self._with_key(index, only_key, is_life)
+
+    def _with_key(self, index: int, key: int, is_life: bool) -> Trace:  # noqa: FBT001 - third part of a key
+        """Return the trace of one rule with a once-key, shared: forms, assets and campaigns come again and again."""
+        keyed = self._keyed
+        trace = keyed.get((index, key, is_life))
+        if trace is None:
+            if len(keyed) >= _KEYED_TRACES:
+                keyed.clear()
+            trace = keyed[index, key, is_life] = new_trace(self._model, ((index, key),), is_life=is_life)
+        return trace
 
     def _sales(self, event: Event, matches: tuple[tuple[int, int | None], ...]) -> Trace | None:
         """Return the trace of an event of sales: always one for the five reserved types, with the feedback meant for this model."""

@@ -23,7 +23,7 @@ NEVER_MS = 1 << 62
 _CEILING_STEP = 1e-3
 
 Machine = Literal["no", "only", "any"]
-"""Which events a rule sees: those of humans, of machines, or both (SCORING 2, machine events)."""
+"""Which events a rule sees: those of humans, of machines, or both."""
 
 
 class Reading(NamedTuple):
@@ -35,7 +35,7 @@ class Reading(NamedTuple):
 
 
 class EventCondition(Protocol):
-    """A condition on one event (SCORING 2)."""
+    """A condition on one event."""
 
     @property
     def types(self) -> frozenset[str] | None:
@@ -46,7 +46,7 @@ class EventCondition(Protocol):
 
 
 class StateCondition(Protocol):
-    """A condition on score, groups and tier (SCORING 8)."""
+    """A condition on score, groups and tier."""
 
     def judge(self, low: Reading, high: Reading) -> bool | None:
         """
@@ -65,7 +65,7 @@ class FieldPath(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Points for events that match (SCORING 2, 4)."""
+    """Points for events that match."""
 
     name: str
     index: int  # place in the file; the stored state uses it
@@ -81,7 +81,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rules whose points are bounded together (SCORING 6)."""
+    """Rules whose points are bounded together."""
 
     name: str
     index: int
@@ -91,7 +91,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class InactivityStep:
-    """What idleness does (SCORING 7). Exactly file order matters among steps due at one instant."""
+    """What idleness does. Exactly file order matters among steps due at one instant."""
 
     after_ms: int
     every_ms: int | None = None
@@ -103,7 +103,7 @@ class InactivityStep:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What follows from what sales did (SCORING 1, 8)."""
+    """What follows from what sales did."""
 
     type: str  # sales.accepted, ...
     index: int
@@ -123,7 +123,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """Which event types are a sign of life (SCORING 7); exactly one of the two is set."""
+    """Which event types are a sign of life; exactly one of the two is set."""
 
     types: frozenset[str] | None = None
     not_types: frozenset[str] | None = None
@@ -136,7 +136,7 @@ DEFAULT_ACTIVITY = Activity(
 
 @dataclass(frozen=True, slots=True)
 class Qualify:
-    """When sales is told (SCORING 8)."""
+    """When sales is told."""
 
     when: StateCondition
     rearm: StateCondition | None = None  # None: when `when` no longer holds

@@ -44,9 +44,13 @@ def once_key(event: Event, fields: Sequence[FieldPath]) -> tuple[int, bool]:
     """
     if not fields:
         return 0, False
-    values = [field_value(event, field) for field in fields]
-    if len(values) == 1 and type(values[0]) is str:  # the usual case: one id
-        return _text_key(values[0]), False
+    if len(fields) == 1:
+        value = field_value(event, fields[0])
+        if type(value) is str:  # the usual case: one id
+            return _text_key(value), False
+        values = [value]
+    else:
+        values = [field_value(event, field) for field in fields]
     return hash64(_canonical(values)), all(value is None for value in values)
 
 

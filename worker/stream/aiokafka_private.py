@@ -47,7 +47,12 @@ def check_names() -> None:
     Raises:
         RuntimeError: aiokafka is another version than this was written and tested for.
     """
-    missing = [f"{getattr(owner, '__name__', owner)}.{name}" for owner, names in _NAMES for name in names if not hasattr(owner, name)]
+    missing = [
+        f"{getattr(owner, '__name__', owner)}.{name}"
+        for owner, names in _NAMES
+        for name in names
+        if not hasattr(owner, name)
+    ]
     if missing or not aiokafka.__version__.startswith(EXPECTED):
         raise RuntimeError(
             f"aiokafka {EXPECTED}x is expected, found {aiokafka.__version__}"
@@ -120,7 +125,9 @@ def progress_of(
     return found
 
 
-def positions_of(consumer: aiokafka.AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+def positions_of(
+    consumer: aiokafka.AIOKafkaConsumer, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
     """Return the position of *consumer* in each of *partitions* that it owns and has one for; call it in its loop."""
     return {partition: state.position for partition, state in _states(consumer, partitions)}
 

@@ -132,7 +132,7 @@ def create_app(
         observe=app.observer.round_settled,
     )
     pipeline = parts.pipeline or scoring_pipeline(settings, models)
-    app.assignment = Assignment(settings, pipeline, surroundings, partial(restore_consumer, settings))
+    app.assignment = Assignment(settings, pipeline, surroundings, partial(restore_consumer, settings), app.observer)
     app.timers = Timers(app.contacts, app.assignment.owned.values, is_wall=settings.time == "wall")
     _declare(app, settings)
     parts.on_created(app)
@@ -148,7 +148,9 @@ def scoring_pipeline(settings: Settings, models: tuple[Model, ...]) -> Pipeline:
         max_skew_ms=settings.max_skew_ms,
         cache_contacts=settings.cache_contacts,
         # What a stored partition can be compared with, so that another key is noticed; it says nothing about the key.
-        erasure_check=blake2b(b"leadscore erasure check", key=key, digest_size=_ERASURE_CHECK_BYTES).digest() if key else b"",
+        erasure_check=blake2b(b"leadscore erasure check", key=key, digest_size=_ERASURE_CHECK_BYTES).digest()
+        if key
+        else b"",
     )
 
     def make_partition(partition: int, partitions: int, row: bytes | None) -> Partition:

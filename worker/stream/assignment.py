@@ -22,6 +22,7 @@ from worker.stream.txn_offsets import Member
 if TYPE_CHECKING:
     from worker.settings import Settings
     from worker.stream.faust_private import Polled
+    from worker.stream.observing import Observer
     from worker.stream.ports import PartitionLike, Pipeline
 
 _log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Assignment:
         pipeline: The pure half.
         surroundings: What all partitions share.
         restore_consumer: Makes the consumer that reads changelogs.
+        observer: Hears of assignments and restores.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class Assignment:
         pipeline: Pipeline,
         surroundings: Surroundings,
         restore_consumer: Callable[[], aiokafka.AIOKafkaConsumer],
+        observer: Observer,
     ) -> None:
         self._settings = settings
         self._pipeline = pipeline
         self._shared = surroundings
         self._restore_consumer = restore_consumer
+        self._observer = observer
         self.owned: dict[int, OwnedPartition] = {}
         self.partitions = 0  # of the source topic, once known
         self.generation = 0  # counts our own assignments: what an older one still brings is dropped
@@ -65,7 +69,10 @@ class Assignment:
         self._member = member
         self.awaited = set(partitions)
         self.restore = None
-        log_event(_log, logging.INFO, "partitions_assigned", generation=member.generation, partitions=sorted(partitions))
+        self._observer.partitions_assigned()
+        log_event(
+            _log, logging.INFO, "partitions_assigned", generation=member.generation, partitions=sorted(partitions)
+        )
 
     async def prepare(self, partitions: Collection[int]) -> bool:
         """
@@ -97,11 +104,15 @@ class Assignment:
         """
         self.is_halted, self.is_ready = True, False
         self.awaited = set()
+        for one in self.owned.values():
+            one.is_settling = True
         await self._stop_preparing()
         try:
             await asyncio.wait_for(asyncio.gather(*(one.settle() for one in self.owned.values())), deadline_s)
         except TimeoutError:
-            self._shared.die(RestartRequired(what="giving up partitions", problem=f"rounds did not end within {deadline_s:g} s"))
+            self._shared.die(
+                RestartRequired(what="giving up partitions", problem=f"rounds did not end within {deadline_s:g} s")
+            )
 
     def forget(self) -> None:
         """Close what `give_up` has settled."""
@@ -110,6 +121,7 @@ class Assignment:
         for number, one in self.owned.items():
             one.close()
             self._shared.store.close(number)
+            self._observer.partition_given_up(number)
         self.owned.clear()
 
     def take(self, polled: Polled) -> None:
@@ -165,12 +177,15 @@ class Assignment:
         await shared.delivery.open(partitions, self._member)
         for partition in partitions:
             shared.store.open(partition)
-        self.restore = Restore(self._settings, self._pipeline, shared.store, merges_by_fence=shared.delivery.merges_by_fence)
+        self.restore = Restore(
+            self._settings, self._pipeline, shared.store, merges_by_fence=shared.delivery.merges_by_fence
+        )
         consumer = self._restore_consumer()
-        await consumer.start()
         try:
+            await consumer.start()
             self.partitions = await self._partition_count(consumer)
             await self.restore.run(consumer, partitions)
+            self._observer.restore_complete(self.restore)
             places = {TopicPartition(self._settings.input_topic, partition): partition for partition in partitions}
             first = await consumer.beginning_offsets(list(places)) if places else {}
             end = await high_watermarks(consumer, places) if places else {}

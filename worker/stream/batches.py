@@ -49,7 +49,9 @@ def outputs_of(round_: Round) -> dict[TopicPartition, list[Row]]:
     """Return the records that *round_* publishes, by where they go, in their order."""
     rows: dict[TopicPartition, list[Row]] = {}
     for output in round_.outputs:
-        rows.setdefault(TopicPartition(output.topic, output.partition), []).append(Row(output.key, output.value, list(output.headers)))
+        rows.setdefault(TopicPartition(output.topic, output.partition), []).append(
+            Row(output.key, output.value, list(output.headers))
+        )
     return rows
 
 
@@ -73,7 +75,9 @@ async def send(producer: BatchProducer, rows: dict[TopicPartition, list[Row]]) -
     for turn in range(max(map(len, batches.values()), default=0)):
         for place, its_batches in batches.items():
             if turn < len(its_batches):
-                waiting[place].append(await producer.send_batch(its_batches[turn], place.topic, partition=place.partition))
+                waiting[place].append(
+                    await producer.send_batch(its_batches[turn], place.topic, partition=place.partition)
+                )
     return {place: await _acknowledged(place, batches[place], futures) for place, futures in waiting.items()}
 
 
@@ -95,7 +99,8 @@ async def _acknowledged(place: TopicPartition, batches: Sequence[Any], futures: 
         offset = (await future).offset
         if offset < 0:
             raise RestartRequired(
-                what=f"{place.topic}[{place.partition}]", problem="the broker knows a batch already, but no longer where it lies"
+                what=f"{place.topic}[{place.partition}]",
+                problem="the broker knows a batch already, but no longer where it lies",
             )
         is_contiguous = is_contiguous and (first < 0 or offset == last + 1)
         first = offset if first < 0 else first

@@ -55,7 +55,9 @@ class ExactlyOnce:
     async def settle_restore(self, partition: int, changelog_end: int, lost: Sequence[Row]) -> int:
         """Return the end: there is nothing to put right."""
         if lost:
-            raise RestartRequired(what=f"restore of partition {partition}", problem="rows to put again, though transactions fence")
+            raise RestartRequired(
+                what=f"restore of partition {partition}", problem="rows to put again, though transactions fence"
+            )
         return changelog_end - 1
 
     async def deliver(self, partition: int, round_: Round) -> int:
@@ -72,7 +74,9 @@ class ExactlyOnce:
         await producer.begin_transaction()
         acked = await send(producer, rows)
         source = TopicPartition(self._settings.input_topic, partition)
-        await producer.send_offsets_to_transaction({source: OffsetAndMetadata(round_.next_offset, "")}, self._settings.app_id)
+        await producer.send_offsets_to_transaction(
+            {source: OffsetAndMetadata(round_.next_offset, "")}, self._settings.app_id
+        )
         await producer.commit_transaction()
         return acked[changelog].last
 

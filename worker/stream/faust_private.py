@@ -40,8 +40,21 @@ _NAMES: tuple[tuple[object, tuple[str, ...]], ...] = (
     (
         driver.Consumer,
         (
-            *("_drain_messages", "_filter_tps_with_pending_acks", "_new_offset", "_new_consumer_thread", "commit", "perform_seek"),
-            *("on_partitions_revoked", "on_partitions_assigned", "stop_flow", "verify_event_path", "consumer_stopped_errors"),
+            *(
+                "_drain_messages",
+                "_filter_tps_with_pending_acks",
+                "_new_offset",
+                "_new_consumer_thread",
+                "commit",
+                "perform_seek",
+            ),
+            *(
+                "on_partitions_revoked",
+                "on_partitions_assigned",
+                "stop_flow",
+                "verify_event_path",
+                "consumer_stopped_errors",
+            ),
         ),
     ),
     (
@@ -51,7 +64,15 @@ _NAMES: tuple[tuple[object, tuple[str, ...]], ...] = (
     (driver.Producer, ("_settings_extra", "_settings_auth", "_ensure_producer")),
     (
         Recovery,
-        ("_build_highwaters", "_build_offsets", "_seek_offsets", "_wait", "_restart_recovery", "need_recovery", "stats_interval"),
+        (
+            "_build_highwaters",
+            "_build_offsets",
+            "_seek_offsets",
+            "_wait",
+            "_restart_recovery",
+            "need_recovery",
+            "stats_interval",
+        ),
     ),
     (TableManager, ("recovery", "_recovery", "_update_channels")),
     (drivers, ("TRANSPORTS",)),
@@ -65,7 +86,12 @@ def check_names() -> None:
     Raises:
         RuntimeError: Faust is another version than this was written and tested for.
     """
-    missing = [f"{getattr(owner, '__name__', owner)}.{name}" for owner, names in _NAMES for name in names if not hasattr(owner, name)]
+    missing = [
+        f"{getattr(owner, '__name__', owner)}.{name}"
+        for owner, names in _NAMES
+        for name in names
+        if not hasattr(owner, name)
+    ]
     if missing or not faust.__version__.startswith(EXPECTED):
         raise RuntimeError(
             f"faust-streaming {EXPECTED}x is expected, found {faust.__version__}"
@@ -113,7 +139,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         owned = self.assignment()
         wanted = {
-            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in owned
+            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
+            for tp, offset in offsets.items()
+            if tp in owned
         }
         try:
             await self._ensure_consumer().commit(wanted)
@@ -230,16 +258,22 @@ class BatchConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Settle first: Faust forgets what it could commit as soon as it is asked."""
         self.stop_flow()
-        await self._thread.pause(revoked)
-        await self.give_up(revoked)
+        try:
+            await self._thread.pause(revoked)
+            await self.give_up(revoked)
+        except Exception as error:  # noqa: BLE001 - aiokafka would log it and join again as if all were well
+            self.app.die(error)  # type: ignore[attr-defined]
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Note who we are in the group, then let Faust start its recovery task."""
         consumer = self._thread.consumer_now
         assert consumer is not None  # noqa: S101 - it is the caller
-        await self._thread.pause(assigned)
-        await self.begin(assigned, member_of(consumer))
+        try:
+            await self._thread.pause(assigned)
+            await self.begin(assigned, member_of(consumer))
+        except Exception as error:  # noqa: BLE001 - as above
+            self.app.die(error)  # type: ignore[attr-defined]
         await super().on_partitions_assigned(assigned, generation_id)
 
     def verify_event_path(self, now: float, tp: TP) -> None:

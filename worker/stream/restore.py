@@ -112,7 +112,9 @@ class Restore:
         await self._read(consumer, places)
         rows = sum(one.rows for one in self.partitions.values())
         self.seconds = monotonic() - began
-        log_event(_log, logging.INFO, "restore_complete", partitions=len(places), rows=rows, seconds=round(self.seconds, 3))
+        log_event(
+            _log, logging.INFO, "restore_complete", partitions=len(places), rows=rows, seconds=round(self.seconds, 3)
+        )
 
     def lost_rows(self, partition: int) -> list[Row]:
         """Return the rows of *partition* that have to be written again, since a later row with a lower fence hides them."""
@@ -132,7 +134,9 @@ class Restore:
     async def _read(self, consumer: aiokafka.AIOKafkaConsumer, places: dict[TopicPartition, int]) -> None:
         moved_at = monotonic()
         self._finish(consumer, places)
-        while open_places := [place for place, partition in places.items() if not self.partitions[partition].is_complete]:
+        while open_places := [
+            place for place, partition in places.items() if not self.partitions[partition].is_complete
+        ]:
             polled = await consumer.getmany(*open_places, timeout_ms=_POLL_MS, max_records=_ROWS_A_POLL)
             for place, rows in polled.items():
                 await self._apply(self.partitions[places[place]], rows)
@@ -148,7 +152,9 @@ class Restore:
             elif monotonic() - moved_at > _WARN_EVERY_S:
                 moved_at = monotonic()
                 waiting = [places[place] for place in open_places]
-                log_event(_log, logging.WARNING, "restore_waits", partitions=waiting, why="an open transaction, or no answer")
+                log_event(
+                    _log, logging.WARNING, "restore_waits", partitions=waiting, why="an open transaction, or no answer"
+                )
 
     def _finish(self, consumer: aiokafka.AIOKafkaConsumer, places: dict[TopicPartition, int]) -> None:
         """Note in the store that complete partitions include the control records at the end of the log too."""
@@ -173,7 +179,9 @@ class Restore:
         one.rows += len(rows)
         await asyncio.sleep(0)  # between batches, for heartbeats of the process and its status page
 
-    def _merged(self, one: PartitionRestore, rows: Iterable[Any], old: dict[bytes, bytes | None]) -> dict[bytes, bytes | None]:
+    def _merged(
+        self, one: PartitionRestore, rows: Iterable[Any], old: dict[bytes, bytes | None]
+    ) -> dict[bytes, bytes | None]:
         """Return the winners by fence; of two rows with one fence, and with tombstones, the later one wins."""
         fence_of = self._pipeline.fence_of
         new: dict[bytes, bytes | None] = {}

@@ -101,6 +101,7 @@ class OwnedPartition:
         self._is_hurried = False
         self._open_first_ms: int | None = None  # record time of the first record of the open round
         self._under_way_first_ms: int | None = None
+        self.is_settling = False  # no new work, only what is under way
         self.is_closed = False
 
     @property
@@ -201,7 +202,9 @@ class OwnedPartition:
         if round_ is not None:
             self._under_way_first_ms, self._open_first_ms = self._open_first_ms, None
             self.under_way_since = self.ended_at
-            self.under_way = asyncio.create_task(self._carry(round_, opened_at or self.ended_at), name=f"round of partition {self.number}")
+            self.under_way = asyncio.create_task(
+                self._carry(round_, opened_at or self.ended_at), name=f"round of partition {self.number}"
+            )
             self.under_way.add_done_callback(self._on_carried)
 
     async def settle(self) -> None:

@@ -38,7 +38,9 @@ def _ssl_context(settings: Settings) -> Any:
     for name in ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location"):
         path = getattr(settings, name)
         if path and not Path(path).is_file():
-            raise ConfigError(where=f"LEADSCORE_{name.upper()}", problem=f"no file at {path}", fix="mount it, or correct the path")
+            raise ConfigError(
+                where=f"LEADSCORE_{name.upper()}", problem=f"no file at {path}", fix="mount it, or correct the path"
+            )
     try:
         return create_ssl_context(
             cafile=settings.ssl_ca_location or None,

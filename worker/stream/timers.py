@@ -48,7 +48,7 @@ class Timers:
             # The index knows what rounds that are under way have changed only once they are stored.
             while one.under_way is not None:
                 await asyncio.wait({one.under_way})
-            if one.is_closed:
+            if one.is_settling or one.is_closed:
                 return
             entries = self._store.due_before(one.number, until, _ENTRIES_A_ROUND)
             if not entries or entries == before:

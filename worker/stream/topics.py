@@ -86,7 +86,12 @@ def plan(settings: Settings, source_message_bytes: int = _DEFAULT_MESSAGE_BYTES)
             {"message.timestamp.type": "LogAppendTime"},
         ),
         TopicSpec(
-            "qualifications", settings.qualifications_topic, count, replicas, "delete", {"retention.ms": str(365 * _DAY_MS)}
+            "qualifications",
+            settings.qualifications_topic,
+            count,
+            replicas,
+            "delete",
+            {"retention.ms": str(365 * _DAY_MS)},
         ),
         TopicSpec("scores", settings.scores_topic, count, replicas, "compact"),
         TopicSpec(
@@ -200,7 +205,8 @@ async def ensure(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> N
         raise ConfigError(
             where="topics",
             problem="; ".join(f"{one.topic}: {one.problem}" for one in findings),
-            fix="; ".join(dict.fromkeys(one.fix for one in findings)) + ", or set LEADSCORE_CREATE_TOPICS=true for missing ones",
+            fix="; ".join(dict.fromkeys(one.fix for one in findings))
+            + ", or set LEADSCORE_CREATE_TOPICS=true for missing ones",
         )
 
 

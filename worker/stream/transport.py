@@ -29,8 +29,8 @@ _POLL_S = 1.0
 _PACE_S = 0.020
 """Least time between polls: a poll costs two thread hops and a fetch, about 1 ms of CPU, whatever it brings."""
 _FETCH_MAX_WAIT_MS = 100
-_HEARTBEATS_A_SESSION = 3
-_REBALANCE_TIMEOUT_MS = 60_000
+_REBALANCE_TIMEOUT_MS = 30_000  # settling before a rebalance may take one session timeout
+_JOIN_SLACK_MS = 10_000
 _REQUEST_TIMEOUT_MS = 30_000
 
 
@@ -44,6 +44,7 @@ class WorkerThread(faust_private.BatchThread):
         """Return the consumer of the source topic; read_committed, so that aborted events are never scored."""
         settings = self.app.settings
         session_ms = settings.session_timeout_ms
+        rebalance_ms = max(_REBALANCE_TIMEOUT_MS, 2 * session_ms)
         return aiokafka.AIOKafkaConsumer(
             **client_options(settings),
             client_id=settings.app_id,
@@ -56,10 +57,9 @@ class WorkerThread(faust_private.BatchThread):
             fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms * 3 // 10,
-            rebalance_timeout_ms=max(_REBALANCE_TIMEOUT_MS, session_ms),
+            rebalance_timeout_ms=rebalance_ms,
             max_poll_interval_ms=0x7FFF_FFFF,  # the watchdog judges progress, with more knowledge than a poll interval
-            request_timeout_ms=max(_REQUEST_TIMEOUT_MS, session_ms + 5000),
-            retry_backoff_ms=100,
+            request_timeout_ms=rebalance_ms + _JOIN_SLACK_MS,  # a join is answered when all members have settled
         )
 
 
@@ -114,8 +114,8 @@ class WorkerConsumer(faust_private.BatchConsumer):
         if revoked:
             self._check_identity()
         await self._owned.give_up(self.app.settings.session_timeout_ms / 1000)
-        if self.app.delivery.committable():
-            await self.commit()
+        if self.app.delivery.committable() and not await self.commit():
+            await self.commit()  # the first one only waited for a commit that Faust had begun before
         self._owned.forget()
         await self.app.delivery.close()
 

@@ -136,7 +136,10 @@ class FencedOffsetCommit(TxnOffsetCommitHandler):  # type: ignore[misc]
                 if error_code in _REFUSALS:
                     self._refuse(f"{_REFUSALS[error_code]} ({error_code}) for {topic}[{partition}]")
                     return None
-        flat = [(topic, [(partition, code) for partition, code, _ in partitions]) for topic, partitions, _ in response.errors]
+        flat = [
+            (topic, [(partition, code) for partition, code, _ in partitions])
+            for topic, partitions, _ in response.errors
+        ]
         backoff: float | None = super().handle_response(SimpleNamespace(errors=flat))
         return backoff
 

@@ -64,6 +64,10 @@ def _stall(one: OwnedPartition) -> str | None:
     if progress is None or now - one.moved_at <= _STALL_S:
         return None
     # Up to the last stable offset only: what lies behind an open transaction cannot be read by anybody.
-    if progress.stable > one.next_offset and progress.position < progress.stable and now_ms() - progress.polled_ms < _FRESH_MS:
+    if (
+        progress.stable > one.next_offset
+        and progress.position < progress.stable
+        and now_ms() - progress.polled_ms < _FRESH_MS
+    ):
         return f"records wait and none was read for {_STALL_S:g} s, though the broker answers"
     return None

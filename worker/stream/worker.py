@@ -33,7 +33,9 @@ _STOP_WITHIN_S = 25.0  # below the 30 s that container platforms give before the
 Prepare = Callable[["WorkerApp"], None]
 
 
-def run_worker(settings: Settings, *, parts: Parts | None = None, connect_within_s: float = topics.CONNECT_WITHIN_S) -> int:
+def run_worker(
+    settings: Settings, *, parts: Parts | None = None, connect_within_s: float = topics.CONNECT_WITHIN_S
+) -> int:
     """
     Run a worker until it is told to stop, and return its exit code.
 
@@ -55,6 +57,12 @@ def run_worker(settings: Settings, *, parts: Parts | None = None, connect_within
             _log, logging.CRITICAL, "worker_ends", exit_code=error.exit_code, code=error.code, reason=describe(error)
         )
         return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the supervisor has to see "start me again", whatever it was
+        code = exit_code_of(error)
+        log_event(
+            _log, logging.CRITICAL, "worker_ends", exit_code=code, code=RestartRequired.code, reason=describe(error)
+        )
+        return code
 
 
 async def _run(settings: Settings, models: tuple[Model, ...], parts: Parts, connect_within_s: float) -> int:

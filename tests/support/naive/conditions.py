@@ -33,17 +33,11 @@ def _equal(value: Any, wanted: Any, *, exact: bool) -> bool:
     if value is None or wanted is None:
         return value is None and wanted is None
     if is_number(value) and is_number(wanted):
-        return abs(value - wanted) <= TOLERANCE
+        return bool(abs(value - wanted) <= TOLERANCE)
     if isinstance(value, bool) and isinstance(wanted, bool):
         return value == wanted
     if isinstance(value, str) and isinstance(wanted, str):
         return value == wanted if exact else value.casefold() == wanted.casefold()
-    return False
-
-
-def _ordered(value: Any, bound: Any, compare: Callable[[Any, Any], bool], *, exact: bool) -> bool:
-    if is_number(value) and is_number(bound):
-        return compare(value, bound)
     return False
 
 
@@ -58,39 +52,39 @@ def _like(value: str, glob: str) -> bool:
     return re.fullmatch(pattern, value, re.DOTALL) is not None
 
 
+def _contains(value: Any, wanted: Any, *, exact: bool) -> bool:
+    if isinstance(value, list):
+        return any(_equal(one, wanted, exact=exact) for one in value)
+    return _text(value, wanted, lambda text, part: part in text, exact=exact)
+
+
+_OF_NUMBERS: dict[str, Callable[[float, float], bool]] = {
+    "at_least": at_least,
+    "less_than": lambda value, bound: not at_least(value, bound),
+    "more_than": more_than,
+    "at_most": lambda value, bound: not more_than(value, bound),
+}
+_OF_TEXTS: dict[str, Callable[[str, str], bool]] = {
+    "starts_with": str.startswith,
+    "ends_with": str.endswith,
+    "like": _like,
+}
+
+
 def _operator_holds(operator: str, value: Any, wanted: Any, *, exact: bool) -> bool:
-    match operator:
-        case "is":
-            return _equal(value, wanted, exact=exact)
-        case "not":
-            return not _equal(value, wanted, exact=exact)
-        case "in":
-            return any(_equal(value, one, exact=exact) for one in wanted)
-        case "not_in":
-            return not any(_equal(value, one, exact=exact) for one in wanted)
-        case "exists":
-            return (value is not None) == wanted
-    if value is None:
-        return False
-    match operator:
-        case "at_least":
-            return _ordered(value, wanted, at_least, exact=exact)
-        case "less_than":
-            return _ordered(value, wanted, lambda v, x: not at_least(v, x), exact=exact)
-        case "more_than":
-            return _ordered(value, wanted, more_than, exact=exact)
-        case "at_most":
-            return _ordered(value, wanted, lambda v, x: not more_than(v, x), exact=exact)
-        case "starts_with":
-            return _text(value, wanted, str.startswith, exact=exact)
-        case "ends_with":
-            return _text(value, wanted, str.endswith, exact=exact)
-        case "like":
-            return _text(value, wanted, _like, exact=exact)
-        case "contains":
-            if isinstance(value, list):
-                return any(_equal(one, wanted, exact=exact) for one in value)
-            return _text(value, wanted, lambda v, x: x in v, exact=exact)
+    """Return whether *value* passes one operator; null is a value to the first four only."""
+    if operator in {"is", "not"}:
+        return _equal(value, wanted, exact=exact) == (operator == "is")
+    if operator in {"in", "not_in"}:
+        return any(_equal(value, one, exact=exact) for one in wanted) == (operator == "in")
+    if operator == "exists":
+        return bool((value is not None) == wanted)
+    if operator in _OF_NUMBERS:
+        return is_number(value) and is_number(wanted) and _OF_NUMBERS[operator](value, wanted)
+    if operator in _OF_TEXTS:
+        return _text(value, wanted, _OF_TEXTS[operator], exact=exact)
+    if operator == "contains":
+        return _contains(value, wanted, exact=exact)
     raise NotImplementedError(operator)
 
 
@@ -114,8 +108,7 @@ def event_matches(event: NaiveEvent, condition: Mapping[str, Any]) -> bool:
             value = field_of(event, name)
             exact = name in {"type", "source"}
             holds = all(
-                _operator_holds(operator, value, wanted, exact=exact)
-                for operator, wanted in _operators(test).items()
+                _operator_holds(operator, value, wanted, exact=exact) for operator, wanted in _operators(test).items()
             )
         if not holds:
             return False

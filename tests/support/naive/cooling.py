@@ -14,10 +14,10 @@ from tests.support.naive.fold import (
     deepcopy_points,
     firings,
     left_of,
+    rank_of,
     raw_group_value,
     read_here,
     score_of,
-    rank_of,
 )
 from tests.support.naive.model import Model, group_names, group_settings, half_life_ms, rule_group, rules_of
 

@@ -202,9 +202,7 @@ def apply(state: State, event: NaiveEvent, at: int, *, late: bool) -> list[int]:
 def rule_could_match(rule: dict[str, Any], event: NaiveEvent) -> bool:
     """Return whether the rule's condition holds for *event*, once and limits aside."""
     machine = rule.get("machine", False)
-    if event.machine != machine and machine != "any":
-        return False
-    return event_matches(event, rule["when"])
+    return machine in {event.machine, "any"} and event_matches(event, rule["when"])
 
 
 def shows_life(model: Model, event: NaiveEvent) -> bool:
@@ -269,7 +267,7 @@ def _limit_allows(state: State, index: int, at: int) -> bool:
     else:
         zone = state.model.get("time_zone", "UTC")
         counted = [one for one in instants if _period(one, limit["per"], zone) == _period(at, limit["per"], zone)]
-    return len(counted) < limit["times"]
+    return bool(len(counted) < limit["times"])
 
 
 def _period(at: int, per: str, zone: str) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import insort
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -23,7 +22,7 @@ from tests.support.naive.fold import (
     rule_could_match,
     shows_life,
 )
-from tests.support.naive.model import Model, lateness_ms, rules_of
+from tests.support.naive.model import Model, duration_ms, lateness_ms, rules_of
 
 WINDOW_EVENTS = 512
 LATE_IDS_KEPT = 64
@@ -214,8 +213,6 @@ def _is_outdated(event: NaiveEvent, sequence: int) -> bool:
 
 
 def _not_within_ms(qualify: Mapping[str, Any]) -> int:
-    from tests.support.naive.model import duration_ms
-
     return duration_ms(qualify.get("not_within", "0d"))
 
 
@@ -236,9 +233,7 @@ def _tier(model: Model, score: Score) -> str | None:
     return tiers[score.rank] if tiers else None
 
 
-def naive_replay(
-    model: Model, events: Iterable[Mapping[str, Any]], as_of: int | None = None
-) -> NaiveReplay:
+def naive_replay(model: Model, events: Iterable[Mapping[str, Any]], as_of: int | None = None) -> NaiveReplay:
     """
     Replay *events* in the order given, as one partition in stream time; events after *as_of* (ms) are left out.
 
@@ -258,14 +253,7 @@ def naive_replay(
     for contact in contacts.values():
         contact.let_time_pass(end)
         counts += contact.counts
-    known = sorted(
-        (one for one in contacts.values() if one.base or one.journal), key=lambda one: one.id.encode()
-    )
+    known = sorted((one for one in contacts.values() if one.base or one.journal), key=lambda one: one.id.encode())
     told = [one for contact in known for one in contact.transitions]
     told.sort(key=lambda one: (one["contact_id"].encode(), one["sequence"], one["kind"]))
     return NaiveReplay([one.row(end) for one in known], told, counts)
-
-
-def row_line(row: Mapping[str, Any]) -> str:
-    """Return a row as comparable text; scores to their last bit."""
-    return json.dumps(row, sort_keys=True)

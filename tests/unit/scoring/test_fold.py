@@ -83,9 +83,7 @@ def test_feedback_resets_before_any_points_are_given() -> None:
 
 
 def test_once_key_is_tested_on_the_state_before_the_reset_of_its_own_event() -> None:
-    model = small_model(
-        rule("sales.lost", 3, once_per="contact"), feedback={"sales.lost": {"reset": ["engagement"]}}
-    )
+    model = small_model(rule("sales.lost", 3, once_per="contact"), feedback={"sales.lost": {"reset": ["engagement"]}})
     fold = folded(model, ("sales.lost", START), ("sales.lost", START + 1), ("sales.lost", START + 2))
     # given, refused by its key but then reset (the key is free again), given
     assert fold.rules[0].value == 3.0
@@ -106,9 +104,7 @@ def test_step_due_at_the_instant_of_an_event_comes_before_it() -> None:
 
 
 def test_late_event_fades_from_its_own_instant_and_is_no_sign_of_life() -> None:
-    model = small_model(
-        rule("act", 100, decay={"half_life": "1d"}), inactivity=[{"after": "30d", "points": -1}]
-    )
+    model = small_model(rule("act", 100, decay={"half_life": "1d"}), inactivity=[{"after": "30d", "points": -1}])
     fold = Fold()
     trace = trace_of(model, event("act"))
     apply(model, fold, START + 2 * DAY, trace)

@@ -70,9 +70,7 @@ def test_daily_limit_in_berlin_has_the_short_day_of_march_as_one_day() -> None:
 
 def test_weekly_limit_opens_on_monday_at_midnight() -> None:
     limit = Calendar(1, "week", "UTC")
-    sunday, late_sunday, monday = map(
-        instant, ("2026-03-23T00:00Z", "2026-03-29T23:59:59.999Z", "2026-03-30T00:00Z")
-    )
+    sunday, late_sunday, monday = map(instant, ("2026-03-23T00:00Z", "2026-03-29T23:59:59.999Z", "2026-03-30T00:00Z"))
     assert awarded(limit, [sunday, late_sunday, monday]) == [sunday, monday]
 
 

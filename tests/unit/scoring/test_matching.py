@@ -67,7 +67,9 @@ def test_activity_not_types_take_the_place_of_the_default_list() -> None:
     assert matcher.match(event("email.delivered")) is not None
 
 
-@pytest.mark.parametrize("event_type", ["sales.accepted", "sales.rejected", "sales.recycled", "sales.won", "sales.lost"])
+@pytest.mark.parametrize(
+    "event_type", ["sales.accepted", "sales.rejected", "sales.recycled", "sales.won", "sales.lost"]
+)
 def test_reserved_event_always_leaves_a_trace_and_is_no_sign_of_life(event_type: str) -> None:
     trace = Matcher(small_model(rule("act", 1), inactivity=IDLE)).match(event(event_type))
     assert trace is not None
@@ -118,7 +120,9 @@ def test_trace_comes_back_as_it_was_stored(one: Event) -> None:
         trace = matcher.match(one)
         assert trace is not None
         for again in (restore_trace(model, trace.stored), matcher.restore(trace.stored)):
-            assert [getattr(again, name) for name in trace.__slots__] == [getattr(trace, name) for name in trace.__slots__]
+            assert [getattr(again, name) for name in trace.__slots__] == [
+                getattr(trace, name) for name in trace.__slots__
+            ]
 
 
 def test_events_alike_share_one_trace() -> None:

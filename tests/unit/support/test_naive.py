@@ -43,7 +43,10 @@ def test_idleness_takes_what_is_there_and_no_more() -> None:
 def test_a_reset_ends_the_repeats_of_the_steps_before_it() -> None:
     told = model(
         groups={"engagement": {}, "other": {}},
-        inactivity=[{"after": "10d", "every": "10d", "points": 1, "group": "other"}, {"after": "30d", "reset": ["engagement"]}],
+        inactivity=[
+            {"after": "10d", "every": "10d", "points": 1, "group": "other"},
+            {"after": "30d", "reset": ["engagement"]},
+        ],
     )
     (row,) = naive_replay(told, [event("a", 0)], START + 100 * DAY).rows
     assert row["groups"] == {"engagement": 0.0, "other": 3.0}
@@ -102,9 +105,7 @@ def _state(values: list[tuple[float, float]], extra: float) -> State:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(
-        st.tuples(st.sampled_from([20.0, 11.0, 5.0, -4.0, -15.0]), st.integers(1, 9)), min_size=1, max_size=3
-    ),
+    st.lists(st.tuples(st.sampled_from([20.0, 11.0, 5.0, -4.0, -15.0]), st.integers(1, 9)), min_size=1, max_size=3),
     st.sampled_from([0.0, 5.0, 10.0, 14.0]),
     st.integers(1, 900),
 )
@@ -114,8 +115,7 @@ def test_the_search_for_cooling_finds_what_looking_every_second_finds(
     state = _state(values, extra)
     until = START + seconds * 1000
     instants = sorted(
-        {START + one * 1000 for one in range(1, seconds + 1)}
-        | {START + 1 + (3 + 4 * one) * 60_000 for one in range(4)}
+        {START + one * 1000 for one in range(1, seconds + 1)} | {START + 1 + (3 + 4 * one) * 60_000 for one in range(4)}
     )
     looked = (at for at in instants if at <= until and cools(state.model, read(state, at)))
     assert first_cooling(state, START, until) == next(looked, None)
@@ -125,7 +125,7 @@ def test_the_search_for_cooling_finds_what_looking_every_second_finds(
 @given(st.data())
 def test_every_received_event_has_one_fate(data: st.DataObject) -> None:
     told = data.draw(models())
-    events = data.draw(happenings().flatmap(lambda happened: arrivals(happened)))
+    events = data.draw(happenings().flatmap(arrivals))
     counts = naive_replay(told, events).counts
     fates = ("effective", "duplicate", "without_effect")
     assert counts["received", ""] == len(events) == sum(counts[fate, ""] for fate in fates)

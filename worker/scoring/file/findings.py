@@ -29,6 +29,7 @@ FindingCode = Literal[
     "model.never_holds",
     "model.empty_condition",
     "model.conflict",
+    "model.state_too_large",
     "model.unsupported",
 ]
 """Why a model is refused; stable."""
