@@ -31,7 +31,8 @@ AGENT_EVENTS = min(EVENTS, max(20_000, EVENTS // 20))
 LEAST_RATIO = 10.0
 _WITHIN_S = 3600.0
 _COLUMNS = (
-    "events", "events/s", "us/event", "us-total", "cores", "broker-us", "RSS-MiB", "log-rows", "log-MB", "calibr.", "CPU-ratio", "rate-ratio",
+    "events", "events/s", "us/event", "us-total", "cores", "broker-us",
+    "RSS-MiB", "log-rows", "log-MB", "calibr.", "CPU-ratio", "rate-ratio",
 )  # fmt: skip
 COMMAND = f"LEADSCORE_BENCH_EVENTS={EVENTS} make bench"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
 import typer
@@ -16,6 +16,8 @@ from rich.table import Table
 from worker.cli.instants import END, parse_as_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from worker.replay import Replay
     from worker.scoring.model import Model
 
@@ -32,16 +34,16 @@ def replay(
     ] = END,
     out: Annotated[Path | None, typer.Option(help="Folder for scores.csv and transitions.jsonl")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Transitions to list; 0 lists all")] = 20,
-    output: Annotated[str, typer.Option(help="text, or json for programs")] = "text",
+    output: Annotated[Literal["text", "json"], typer.Option(help="text, or json for programs")] = "text",
 ) -> None:
     """Score a recorded history without a broker, and say who would have qualified when."""
     from worker.export import scores_csv, transitions_jsonl, write_files
     from worker.lines import read_lines
     from worker.memory import calm_garbage_collector
     from worker.replay import replay_lines
-    from worker.scoring.model_file import load_model
+    from worker.scoring.model_file import load_models
 
-    models = [load_model(source) for source in model]
+    models = load_models(model)
     as_of_ms = parse_as_of(as_of)
     calm_garbage_collector()
     console = Console(stderr=True)
@@ -61,7 +63,7 @@ def replay(
         _print(Console(width=None if is_terminal else _PAGE_WIDTH), models, result, limit)
 
 
-def _summary(models: list[Model], result: Replay) -> dict[str, Any]:
+def _summary(models: Sequence[Model], result: Replay) -> dict[str, Any]:
     return {
         "as_of_ms": result.as_of_ms,
         "counts": {" ".join(filter(None, key)): n for key, n in sorted(result.counts.items())},
@@ -79,7 +81,7 @@ def _summary(models: list[Model], result: Replay) -> dict[str, Any]:
     }
 
 
-def _print(console: Console, models: list[Model], result: Replay, limit: int) -> None:
+def _print(console: Console, models: Sequence[Model], result: Replay, limit: int) -> None:
     from worker.contracts.instants import format_instant
 
     if result.as_of_ms is None:

@@ -12,6 +12,8 @@ from worker.scoring.file.tree import MAX_BYTES, plain, read_tree
 from worker.scoring.lint import check_model
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from worker.scoring.model import Model
 
 _SUFFIX = ".yaml"
@@ -41,6 +43,34 @@ def load_model(source: str | Path) -> Model:
     """
     where, text = read_source(source)
     return parse_model(text, where)
+
+
+def load_models(sources: Iterable[str | Path]) -> tuple[Model, ...]:
+    """
+    Return the models called *sources*, in that order.
+
+    Raises:
+        ModelError: as `load_model`, or two of them have one name: their scores would be kept in one place.
+    """
+    models: dict[str, Model] = {}
+    for source in sources:
+        model = load_model(source)
+        if model.name in models:
+            raise refusal(
+                [
+                    Finding(
+                        "model.duplicate_name",
+                        str(source),
+                        1,
+                        1,
+                        "model",
+                        f"a model named {model.name} is loaded already",
+                        "name each model once, and give different models different names",
+                    )
+                ]
+            )
+        models[model.name] = model
+    return tuple(models.values())
 
 
 def read_content(source: str | Path) -> tuple[Model, dict[str, object]]:

@@ -12,7 +12,7 @@ from worker.export import score_lines, scores_csv, write_files
 from worker.pipeline import PARTITION_KEY, PartitionRow, decode_partition_row, fence_of
 from worker.scoring.codec import decode_contact
 from worker.scoring.matching import Matcher
-from worker.scoring.model_file import load_model
+from worker.scoring.model_file import load_models
 from worker.stream.aiokafka_private import high_watermarks, partition_count
 from worker.stream.security import client_options
 
@@ -47,7 +47,7 @@ async def dump_scores(settings: Settings, out: Path, as_of_ms: int | None) -> Du
         ConfigError: The changelog is empty, or *as_of_ms* is None and no partition has seen an event.
         StateError: State that old is no longer kept, or was written by another model.
     """
-    models = [load_model(source) for source in settings.models]
+    models = load_models(settings.models)
     values = await read_changelog(settings)
     rows = [decode_partition_row(value) for (_, key), value in values.items() if key == PARTITION_KEY]
     if as_of_ms is None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from worker import metrics as catalogue
 from worker.errors import RestartRequired, WorkerError
 from worker.logs import configure, log_event
+from worker.memory import calm_garbage_collector
 from worker.metrics import Metrics
-from worker.scoring.model_file import load_model
+from worker.scoring.model_file import load_models
 from worker.settings import require_for_run
 from worker.stream import topics
 from worker.stream.app import Parts, WorkerApp, create_app
@@ -50,7 +51,8 @@ def run_worker(
     configure(settings.log_format, settings.log_level)
     try:
         require_for_run(settings)
-        models = () if parts is not None and parts.pipeline is not None else tuple(map(load_model, settings.models))
+        models = () if parts is not None and parts.pipeline is not None else load_models(settings.models)
+        calm_garbage_collector()
         return asyncio.run(_run(settings, models, parts or Parts(), connect_within_s))
     except WorkerError as error:
         log_event(

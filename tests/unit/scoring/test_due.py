@@ -27,7 +27,8 @@ def first_due(model: Model, fold: Fold, after_ms: int, *, is_ready: bool, horizo
     seconds = range((after_ms // SECOND + 1) * SECOND, after_ms + horizon, SECOND)
     steps = step_instants(model, fold, after_ms, after_ms + horizon)
     assert model.qualify is not None
-    for at_ms in sorted({*seconds, *steps}):
+    candidates: set[int] = {*seconds, *steps}
+    for at_ms in sorted(candidates):
         if any(acts(model, fold, step, at_ms) for step in steps_at(model, fold, at_ms)):
             return at_ms
         advance(model, fold, at_ms)
