@@ -57,18 +57,18 @@ def test_worker_takes_a_tenth_of_the_cpu_of_a_stock_agent_and_tells_what_a_repla
 
 
 async def _compare(broker: BenchBroker, model: Model, directory: Path) -> None:
+    print(f"\nmaking {EVENTS} events, and what a replay tells of them ...", flush=True)
     backlog = Backlog(directory / "events.jsonl", EVENTS, model.lateness_ms)
     small = Backlog(directory / "events-agent.jsonl", AGENT_EVENTS, model.lateness_ms)
     source = await _topic_with(broker, backlog)
     told = expected_of_worker(model, backlog)
-    drains = [
-        await drain(
-            _worker(broker, directory, backlog, source, told, guarantee, scores), broker, directory, within_s=_WITHIN_S
-        )
-        for guarantee, scores in (("exactly_once", ""), ("at_least_once", ""), ("exactly_once", "scores"))
-    ]
-    agent = _agent(broker, directory, small, await _topic_with(broker, small))
-    drains.append(await drain(agent, broker, directory, within_s=_WITHIN_S))
+    variants = (("exactly_once", ""), ("at_least_once", ""), ("exactly_once", "scores"))
+    contenders = [_worker(broker, directory, backlog, source, told, *variant) for variant in variants]
+    contenders.append(_agent(broker, directory, small, await _topic_with(broker, small)))
+    drains = []
+    for contender in contenders:
+        print(f"{contender.name}: {contender.backlog.count} events ...", flush=True)
+        drains.append(await drain(contender, broker, directory, within_s=_WITHIN_S))
     _report(drains, backlog)
     for one in drains:
         assert not one.missing, f"{one.name}: {one.missing.most_common(3)}"

@@ -34,6 +34,9 @@ CODES = {
     )
 }  # fmt: skip
 RECEIVED_HEADERS = (("producer", b"legacy"), ("producer", b"mail gateway"), ("\u00e4", b"\x00\xff"), ("empty", b""))
+GUARANTEES = pytest.mark.parametrize(
+    "guarantee", ["exactly_once", pytest.param("at_least_once", marks=pytest.mark.faults)]
+)
 BOOKS = ("effective", "duplicate", "without_effect")
 
 
@@ -72,12 +75,12 @@ async def assert_books_balance(cluster: Cluster, name: str) -> None:
     assert received == fates == sum((await cluster.committed()).values())
 
 
-async def _bad_records(brokers: str, directory: Path) -> None:
+async def _bad_records(brokers: str, directory: Path, guarantee: str) -> None:
     chance = random.Random(4)
     examples = load_invalid_examples()
     assert {example.code for example in examples} == CODES
     good = simulated_lines(GOOD_TO_BAD * len(examples), days=90, contacts=900, seed=5)
-    async with running_cluster(brokers, directory, model=MODEL) as cluster:
+    async with running_cluster(brokers, directory, model=MODEL, guarantee=guarantee) as cluster:
         expected = await replayed(good, MODEL, directory / "replay")
         records: list[tuple[Sent, int]] = [(record, -1) for record in sent_records(good)]
         for number, example in enumerate(examples):
@@ -123,11 +126,12 @@ async def _bad_records(brokers: str, directory: Path) -> None:
 
 
 @pytest.mark.timeout(180)
+@GUARANTEES
 def test_each_bad_record_is_dead_lettered_as_received_and_its_neighbours_are_exact(
-    brokers: str, tmp_path: Path
+    brokers: str, tmp_path: Path, guarantee: str
 ) -> None:
     """If this fails, one broken producer loses other people's leads, or its own beyond repair."""
-    asyncio.run(_bad_records(brokers, tmp_path))
+    asyncio.run(_bad_records(brokers, tmp_path, guarantee))
 
 
 def _elsewhere(chance: random.Random, record: Sent) -> Sent:
@@ -145,11 +149,11 @@ def _still_misplaced(number: int) -> Sent:
     return Sent((home + 1) % PARTITIONS, contact.encode(), value.encode(), (("producer", b"x"), mark))
 
 
-async def _misplaced_records(brokers: str, directory: Path) -> None:
+async def _misplaced_records(brokers: str, directory: Path, guarantee: str) -> None:
     """All within two days, so that an event that takes the longer way is never late."""
     chance = random.Random(6)
     good = simulated_lines(4000, days=2, contacts=3000, seed=7)
-    async with running_cluster(brokers, directory, model=MODEL) as cluster:
+    async with running_cluster(brokers, directory, model=MODEL, guarantee=guarantee) as cluster:
         expected = await replayed(good, MODEL, directory / "replay")
         records = sent_records(good)
         homes = {number: records[number] for number in chance.sample(range(len(records)), 400)}
@@ -203,9 +207,10 @@ def _without_latch(scores: bytes) -> list[bytes]:
 
 
 @pytest.mark.timeout(180)
-def test_a_misplaced_record_is_forwarded_and_counts_once(brokers: str, tmp_path: Path) -> None:
+@GUARANTEES
+def test_a_misplaced_record_is_forwarded_and_counts_once(brokers: str, tmp_path: Path, guarantee: str) -> None:
     """If this fails, one producer with another partitioner splits people into two halves, or counts them twice."""
-    asyncio.run(_misplaced_records(brokers, tmp_path))
+    asyncio.run(_misplaced_records(brokers, tmp_path, guarantee))
 
 
 async def _stops_at(brokers: str, directory: Path, event_type: str) -> None:

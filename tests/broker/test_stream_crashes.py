@@ -59,8 +59,6 @@ async def _killed_at(brokers: str, tmp_path: Path, guarantee: str, step: str, *,
     ("guarantee", "step", "wipe"),
     [
         ("exactly_once", "offsets", True),
-        ("exactly_once", "committed", False),
-        ("at_least_once", "committed", False),
         *(
             pytest.param(guarantee, step, wipe, marks=pytest.mark.faults)
             for guarantee, step in (

@@ -40,6 +40,7 @@ async def _scores(brokers: str, tmp_path: Path, guarantee: str) -> None:
         "LEADSCORE_CREATE_TOPICS": "true",
         "LEADSCORE_REPLICATION": "1",
         "LEADSCORE_GUARANTEE": guarantee,
+        "LEADSCORE_TIME": "stream",  # by the clock these events are old, and would cool at once
     }
     contacts = [f"{CANARY}-{number}" for number in range(30)]
     worker = WorkerProcess(tmp_path, "w", environ, is_counting=False)

@@ -22,14 +22,15 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 MUTANTS = Path(__file__).with_name("mutants.yaml")
 COPIED = ("worker", "tests", "schemas", "pyproject.toml", "README.md")
-QUICK = (
+QUICK = (  # the likeliest to fail first
     "tests/unit/test_worked_numbers.py",
-    "tests/property/test_second_reading.py",
-    "tests/property/test_restarts.py",
-    "tests/property/test_books.py",
-    "tests/property/test_busy_contacts.py",
+    "tests/property/test_edges.py",
     "tests/property/test_arrival_order.py",
+    "tests/property/test_books.py",
+    "tests/property/test_restarts.py",
+    "tests/property/test_second_reading.py",
     "tests/property/test_passing_time.py",
+    "tests/property/test_busy_contacts.py",
 )
 LIMIT_SECONDS = 600
 

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "mutants",
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     database=None,
     derandomize=True,

@@ -43,7 +43,7 @@ def _same(told: Json, events: list[Json]) -> None:
         assert engine.counts[what, ""] == naive.counts[what, ""]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_events_beyond_the_window_read_as_the_second_reading_says(seed: int) -> None:
     chance = random.Random(seed)
     events = [_event(f"{number}", chance.randint(0, 12 * HOUR) + number * 40_000) for number in range(560)]

@@ -45,7 +45,8 @@ def _note_due(model: Model, state: ModelState, fold: Fold, after_ms: int) -> Non
     floor_ms = NEVER_MS if due_ms is None else due_ms
     if is_ready:
         floor_ms = min(floor_ms, fold.next_step_ms, HORIZON_MS)
-        if fold.next_step_ms <= after_ms or not is_safe(model, fold, after_ms, floor_ms - _SECOND_MS):
+        judged_ms = floor_ms - (1 if floor_ms == fold.next_step_ms else _SECOND_MS)
+        if fold.next_step_ms <= after_ms or not is_safe(model, fold, after_ms, judged_ms):
             floor_ms = UNKNOWN_MS
     state.floor_ms = floor_ms
 

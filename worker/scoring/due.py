@@ -49,7 +49,9 @@ def next_due(model: Model, fold: Fold, *, is_ready: bool, after_ms: int, until_m
         fold = fold.copy()
         advance(model, fold, after_ms)
     step_ms = fold.next_step_ms
-    if not is_ready and _is_inert(model, fold):
+    if _is_inert(model, fold):
+        step_ms = NEVER_MS
+    if step_ms == NEVER_MS and not is_ready:
         return None
     for _ in range(_IDLE_STEPS):
         if is_ready:

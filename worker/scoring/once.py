@@ -51,6 +51,8 @@ def once_key(event: Event, fields: Sequence[FieldPath]) -> tuple[int, bool]:
         values = [value]
     else:
         values = [field_value(event, field) for field in fields]
+        if all(type(value) is str for value in values):
+            return _texts_key(tuple(values)), False
     return hash64(_canonical(values)), all(value is None for value in values)
 
 
@@ -58,6 +60,12 @@ def once_key(event: Event, fields: Sequence[FieldPath]) -> tuple[int, bool]:
 def _text_key(text: str) -> int:
     """Return the key of one text; campaigns, forms and pages come again and again, and a hash costs ten look-ups."""
     return hash64(b's"' + text.encode())
+
+
+@lru_cache(maxsize=65_536)
+def _texts_key(texts: tuple[str, ...]) -> int:
+    """Return the key of several texts, as `_canonical` spells them."""
+    return hash64(_canonical(list(texts)))
 
 
 def _canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON value

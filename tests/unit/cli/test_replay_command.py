@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from tests.support.small import DAY, START, event_value
 from worker.cli.replay import replay
-from worker.errors import ConfigError, ModelError
+from worker.errors import ModelError
 
 MODEL = {
     "model": "loans",
@@ -103,4 +103,5 @@ def test_missing_model_is_a_model_error(folder: Path) -> None:
 def test_same_model_twice_is_refused(folder: Path) -> None:
     """Two of one name would share their state and their files."""
     result = run(folder, "--model", str(folder / "loans.yaml"))
-    assert result.exit_code == 2 or isinstance(result.exception, ConfigError)
+    assert isinstance(result.exception, ModelError)
+    assert "model.duplicate_name" in str(result.exception)

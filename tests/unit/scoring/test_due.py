@@ -181,10 +181,8 @@ def test_next_due_equals_a_look_at_every_second_and_step(
     is_ready: bool,
 ) -> None:
     """If this fails, sales hears too late, or of something that has not happened."""
-    for number, one in enumerate(rules):
-        one["when"] = {"type": f"t{number}"}
     model = small_model(
-        *rules,
+        *({**one, "when": {"type": f"t{number}"}} for number, one in enumerate(rules)),
         groups={"engagement": {}, "side": {}},
         qualify=qualify,
         tiers={"cold": 0, "warm": 20, "hot": 40},
