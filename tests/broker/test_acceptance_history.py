@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.comparing import Expected, replayed
 from tests.support.history_run import WORKERS, Scenario, run_history
+from tests.support.mortal_worker import STEPS
 from tests.support.recorded import LOANS, recorded_lines
 from tests.support.striking import draw_strikes
 
@@ -30,9 +31,12 @@ def test_workers_killed_six_times_end_where_a_replay_ends(
     brokers: str, tmp_path: Path, expected: Expected, guarantee: str, seed: int
 ) -> None:
     """If this fails, sales calls the wrong people, or the right ones twice, after every power cut."""
-    strikes = draw_strikes(seed, WORKERS, KILLS, "every other")
+    strikes = draw_strikes(seed, WORKERS, KILLS, "every other", STEPS[guarantee])
     scenario = Scenario(expected, guarantee, strikes, RATE, seed)
     figures = asyncio.run(run_history(brokers, tmp_path, scenario))
     print(json.dumps(figures.as_document()))
     assert figures.transitions > 100
     assert figures.rows_checked > 500
+    assert figures.inside, "no kill fell into a round that told something"
+    if "published" in figures.inside:
+        assert figures.repeated > 0, "what was told before the changelog knew of it is told again"

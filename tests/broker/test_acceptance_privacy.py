@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
-import os
-import sys
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,11 +14,11 @@ import psutil
 import pytest
 
 from tests.support.cluster import PARTITIONS, Cluster, running_cluster
-from tests.support.crashing_worker import POISON
 from tests.support.feeding import send_now
 from tests.support.kafka import Sent, read_all
+from tests.support.mortal_worker import POISON, MortalWorker
 from tests.support.simulated import MODEL, START_MS
-from tests.support.worker_process import ROOT, WorkerProcess
+from tests.support.worker_process import WorkerProcess
 from worker.contracts.instants import MS_PER_MINUTE, format_instant
 from worker.contracts.partitioner import partition_of
 from worker.errors import RestartRequired
@@ -184,27 +182,12 @@ async def _crashes_at_foreign_state(cluster: Cluster) -> None:
 async def _crashes_by_a_bug(cluster: Cluster) -> None:
     """End by an error that nobody foresaw and whose text quotes the record."""
     await send_now(cluster.brokers, cluster.source, good_records())
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEADSCORE_")}
-    environ = {
-        **kept,
-        **cluster.environ,
-        "LEADSCORE_WEB_PORT": "0",
-        "PYTHONPATH": str(ROOT),
-        POISON: f"{CANARY}-event-400",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.crashing_worker", env=environ, cwd=cluster.directory,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        log, _ = await asyncio.wait_for(process.communicate(), 60)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == RestartRequired.exit_code
-    assert b"LookupError in fold crashing_worker.py" in log, log.decode()[-2000:]
-    assert_says_nothing("log of a crash by a bug", log)
+    worker = MortalWorker(cluster.directory / "mortal", "mortal", {**cluster.environ, POISON: f"{CANARY}-event-400"})
+    cluster.lives.append(worker)
+    assert await worker.wait_ended(within_s=60) == RestartRequired.exit_code
+    (end,) = worker.events("worker_ends")
+    assert "LookupError in fold mortal_worker.py" in end["reason"]
+    assert_logs_say_nothing([worker])
 
 
 @pytest.mark.timeout(180)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.comparing import Expected, replayed
 from tests.support.history_run import WORKERS, Scenario, run_history
+from tests.support.mortal_worker import STEPS
 from tests.support.recorded import LOANS, recorded_lines
 from tests.support.striking import Wipes, draw_strikes
 
@@ -46,7 +47,7 @@ def test_a_history_ends_where_its_replay_ends(
     wipes: Wipes,
 ) -> None:
     """If this fails, sales calls the wrong people, or the right ones twice, after a power cut."""
-    strikes = draw_strikes(SEED, WORKERS, kills, wipes)
+    strikes = draw_strikes(SEED, WORKERS, kills, wipes, STEPS[guarantee])
     rate = RATE if kills else 0.0
     scenario = Scenario(expected, guarantee, strikes, rate, SEED, within_s=300.0)
     figures = asyncio.run(run_history(brokers, tmp_path, scenario))

@@ -15,6 +15,7 @@ import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.support.kafka import admin_of, fresh, read_all, wait_until
+from tests.support.mortal_worker import MortalWorker
 from tests.support.worker_process import ERASURE_KEY, ROOT, WorkerProcess
 from worker.errors import RestartRequired
 from worker.pipeline import PARTITION_KEY, decode_partition_row, fence_of, fire_of
@@ -84,6 +85,8 @@ class Cluster:
         self.workers: dict[str, WorkerProcess] = {}
         self.lives: list[WorkerProcess] = []  # every worker that ever ran
         self.restarts = 0  # of workers that asked for it by their exit code
+        self.is_mortal = False  # whether workers are started so that they can be made to die inside a round
+        self._doomed: set[str] = set()
         self._failure = ""
         self.environ = {
             "LEADSCORE_BROKERS": brokers,
@@ -118,7 +121,11 @@ class Cluster:
         if wipe:
             shutil.rmtree(home / "state", ignore_errors=True)
         settings = self.environ | {"LEADSCORE_INSTANCE_ID": name}
-        worker = WorkerProcess(home, name, settings, is_counting=False)
+        worker = (
+            MortalWorker(home, name, settings)
+            if self.is_mortal
+            else WorkerProcess(home, name, settings, is_counting=False)
+        )
         self.lives.append(worker)
         if is_supervised:
             self.workers[name] = worker
@@ -126,8 +133,17 @@ class Cluster:
 
     def strike(self, name: str, *, wipe: bool) -> None:
         """Kill the worker *name* with SIGKILL and start it anew, with an empty state directory if *wipe*."""
+        self._doomed.discard(name)
         self.workers[name].kill()
         self.start(name, wipe=wipe)
+
+    def doom(self, name: str, step: str) -> MortalWorker:
+        """Let the worker *name* kill itself at *step* of the next round that tells sales something; `strike` starts it anew."""
+        worker = self.workers[name]
+        assert isinstance(worker, MortalWorker), "workers are not mortal"
+        self._doomed.add(name)
+        worker.die_at(step)
+        return worker
 
     async def _supervise(self) -> None:
         """Start those anew that ask for it by exit code 70; any other end is a failure."""
@@ -136,7 +152,7 @@ class Cluster:
                 if worker.exit_code == RestartRequired.exit_code:
                     self.restarts += 1
                     self.start(name)
-                elif worker.exit_code is not None:
+                elif worker.exit_code is not None and name not in self._doomed:
                     self._failure = f"{name} ended with {worker.exit_code}:\n{worker.log_text()[-3000:]}"
             await asyncio.sleep(0.05)
 

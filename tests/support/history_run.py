@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.support.cluster import PARTITIONS, Cluster, running_cluster
@@ -29,6 +29,9 @@ class Figures:
     events: int
     kills: int
     wiped: int
+    inside: list[str] = field(
+        default_factory=list
+    )  # steps of rounds at which workers died; the other kills came from outside
     restarts: int = 0  # asked for by workers themselves
     rebalances: int = 0  # assignments heard of, by all workers together
     transitions: int = 0
@@ -126,6 +129,7 @@ async def run_history(brokers: str, directory: Path, scenario: Scenario) -> Figu
 
 async def _feed(cluster: Cluster, scenario: Scenario, figures: Figures) -> None:
     expected = scenario.expected
+    cluster.is_mortal = bool(scenario.strikes)
     for name in WORKERS:
         cluster.start(name)
     for name in WORKERS:
@@ -134,7 +138,8 @@ async def _feed(cluster: Cluster, scenario: Scenario, figures: Figures) -> None:
     records = sent_records(expected.lines) + end_marks(expected.end_ms + expected.model.lateness_ms)
     feed = Feed(cluster.brokers, cluster.source, records, rate=scenario.rate)
     async with feed.running():
-        await carry_out(scenario.strikes, cluster, feed)
+        landed = await carry_out(scenario.strikes, cluster, feed)
+    figures.inside = [one.step for one in landed if one.step]
     figures.seconds_fed = round(monotonic() - began, 1)
 
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from worker.scoring.conditions import Condition, all_of, any_of, field_condition, negation
 from worker.scoring.file.field_tests import read_tests
-from worker.scoring.file.fields import RefusedError, join, mapping, read_each, report_unsupported
+from worker.scoring.file.fields import RefusedError, report_unsupported
 from worker.scoring.file.findings import nearest, shown
+from worker.scoring.file.parts import COMBINATIONS, read_combined, read_parts
 from worker.scoring.model import FieldPath
 
 if TYPE_CHECKING:
     from worker.scoring.file.fields import Context
     from worker.scoring.file.tree import Node
 
-COMBINATIONS = ("all", "any", "not")
 _FIELDS = (*COMBINATIONS, "type", "source", "properties.<name>", "attributes.<name>")
 
 
@@ -33,31 +33,14 @@ def event_condition(context: Context, node: Node, path: str) -> Condition:
 
 
 def _condition(context: Context, node: Node, path: str) -> Condition:
-    entries = mapping(context, node, path).entries
-    if not entries:
-        raise context.refusal(
-            "model.empty_condition", node, path, "the condition is empty", "name at least one field and its test"
-        )
-    parts = []
-    for key, (key_node, value) in entries.items():
-        try:
-            parts.append(_part(context, key, key_node, value, join(path, key)))
-        except RefusedError:
-            continue
-    if len(parts) < len(entries):
-        raise RefusedError
-    return all_of(parts)
+    return all_of(read_parts(context, node, path, "name at least one field and its test", _part))
 
 
 def _part(context: Context, key: str, key_node: Node, value: Node, path: str) -> Condition:
     if key == "not":
         return negation(_condition(context, value, path))
     if key in COMBINATIONS:
-        conditions: list[Condition] = read_each(context, value, path, _condition)
-        if not conditions:
-            raise context.refusal(
-                "model.empty_condition", value, path, "the list of conditions is empty", "name at least one condition"
-            )
+        conditions: list[Condition] = read_combined(context, value, path, _condition)
         return all_of(conditions) if key == "all" else any_of(conditions)
     field = event_field(context, key_node, path, key)
     tests: dict[str, Any] = read_tests(context, value, path, is_text_only=field.root != "properties")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker.scoring.file import values
-from worker.scoring.file.event_when import COMBINATIONS
 from worker.scoring.file.field_tests import list_of, operators
-from worker.scoring.file.fields import RefusedError, join, mapping, read_each, report_unsupported
+from worker.scoring.file.fields import RefusedError, report_unsupported
 from worker.scoring.file.findings import nearest, shown
+from worker.scoring.file.parts import COMBINATIONS, read_combined, read_parts
 from worker.scoring.state_conditions import (
     SPAN_OPERATORS,
     JudgedCondition,
@@ -36,35 +36,14 @@ def state_condition(context: Context, node: Node, path: str) -> JudgedCondition:
     Raises:
         RefusedError: something in it was refused.
     """
-    entries = mapping(context, node, path).entries
-    if not entries:
-        raise context.refusal(
-            "model.empty_condition",
-            node,
-            path,
-            "the condition is empty",
-            "name at least one of score, groups.<name>, tier",
-        )
-    parts = []
-    for key, (key_node, value) in entries.items():
-        try:
-            parts.append(_part(context, key, key_node, value, join(path, key)))
-        except RefusedError:
-            continue
-    if len(parts) < len(entries):
-        raise RefusedError
-    return all_hold(parts)
+    return all_hold(read_parts(context, node, path, "name at least one of score, groups.<name>, tier", _part))
 
 
 def _part(context: Context, key: str, key_node: Node, value: Node, path: str) -> JudgedCondition:
     if key == "not":
         return none_holds(state_condition(context, value, path))
     if key in COMBINATIONS:
-        conditions: list[JudgedCondition] = read_each(context, value, path, state_condition)
-        if not conditions:
-            raise context.refusal(
-                "model.empty_condition", value, path, "the list of conditions is empty", "name at least one condition"
-            )
+        conditions: list[JudgedCondition] = read_combined(context, value, path, state_condition)
         return all_hold(conditions) if key == "all" else any_holds(conditions)
     field, read_operand = _field(context, key, key_node, path)
     readers = {name: list_of(read_operand) if name.endswith("in") else read_operand for name in SPAN_OPERATORS}
