@@ -26,7 +26,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(("guarantee", "seed"), [("exactly_once", 11), ("at_least_once", 12)])
+@pytest.mark.parametrize(("guarantee", "seed"), [("exactly_once", 15), ("at_least_once", 15)])
 def test_workers_killed_six_times_end_where_a_replay_ends(
     brokers: str, tmp_path: Path, expected: Expected, guarantee: str, seed: int
 ) -> None:

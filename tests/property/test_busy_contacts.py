@@ -51,6 +51,13 @@ def test_events_beyond_the_window_read_as_the_second_reading_says(seed: int) -> 
     _same(_model(), events)
 
 
+@pytest.mark.parametrize(("number", "known"), [(512, True), (513, False)])
+def test_the_window_knows_the_ids_of_its_512_newest_events(number: int, known: bool) -> None:
+    events = [_event(f"{place}", place) for place in range(number)]
+    counts = engine_replay(json.dumps(_model()), [*events, events[0]]).counts
+    assert counts["duplicate", ""] == known
+
+
 def test_only_the_last_64_late_ids_are_known_again() -> None:
     """Longer memory would be state without bound; shorter would count a repeat twice."""
     late = [_event(f"late {number}", number * 1_000) for number in range(80)]

@@ -50,6 +50,7 @@ def second_after(instant: float) -> int:
 
 
 ONCE = model(rule(once_per="properties.key"))
+LOST = model(feedback={"sales.lost": {"reset": ["engagement"]}})
 TWO_HALVES = model(rule(points=8, decay=HALF), lateness="1d")
 READY = {"when": {"score": {"at_least": 100}}, "rearm": {"score": {"less_than": 50}}}
 SALES = {"sales.rejected": {"latch": "open"}, "sales.recycled": {"latch": "open"}, "sales.won": {"latch": "closed"}}
@@ -58,11 +59,35 @@ IDLE = [{"after": "10d", "every": "10d", "points": -30}]
 
 SCORES: dict[str, tuple[Json, list[Json], int, float]] = {
     # what happens, under which model, read how many ms after the start: the score
-    "the id settles who was first at one instant": (
-        model(rule(limit={"times": 1, "within": "1d"}, points=1), rule("other", 5, once_per="contact")),
-        [event("b", 0), event("a", 0)],
+    "of two at one instant the one with the smaller id comes first": (
+        LOST,
+        [event("b", 0, "sales.lost"), event("a", 0)],
+        0,
+        0.0,
+    ),
+    "of two at one instant the one with the larger id comes last": (
+        LOST,
+        [event("b", 0), event("a", 0, "sales.lost")],
         0,
         1.0,
+    ),
+    "an id at exactly the edge of the window is still known": (
+        model(lateness="1d"),
+        [event("a", 0), event("b", DAY), event("a", 0)],
+        DAY,
+        2.0,
+    ),
+    "an id beyond the edge of the window is known no more": (
+        model(lateness="1d"),
+        [event("a", 0), event("b", DAY + 1), event("a", 0)],
+        DAY + 1,
+        3.0,
+    ),
+    "a late event is judged at the instant that the base has reached": (
+        model(rule(limit={"times": 1, "within": "1d"}), rule("x", 0), lateness="1d"),
+        [event("a", 0), event("b", 5 * DAY, "x"), event("c", 9 * DAY, "x"), event("late", HOUR)],
+        9 * DAY,
+        2.0,
     ),
     "an event at exactly the edge of the window is no late one": (
         model(rule(points=64, decay={"half_life": "1d"}), inactivity=[{"after": "2d", "points": -64}], lateness="1d"),

@@ -132,7 +132,7 @@ def main() -> int:
 
     parts = Parts(
         pipeline=replace(real, make_partition=make_partition),
-        wrap_delivery=lambda delivery: DyingDelivery(delivery, settings.qualifications_topic),  # type: ignore[arg-type, return-value]
+        wrap_delivery=lambda delivery: DyingDelivery(delivery, settings.qualifications_topic),
     )
     return run_worker(settings, parts=parts)
 
