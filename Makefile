@@ -20,7 +20,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-e
 PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3 python
 WORKS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help demo test test-unit test-property test-contract test-broker check docs check-docs format coverage bench faults mutants \
+.PHONY: help demo test test-pure test-unit test-property test-contract test-broker check docs check-docs format coverage bench faults mutants \
 	build lock clean install
 
 help: ## List what can be made
@@ -29,7 +29,12 @@ help: ## List what can be made
 demo: $(READY) ## Watch a real Kafka, a worker and simulated traffic for a minute (SECONDS_OF_DEMO=60)
 	@$(BIN)/leadscore demo --seconds $(SECONDS_OF_DEMO)
 
-test: test-unit test-property test-contract test-broker ## Run every tier of tests that a change must pass
+# Two at a time: most of the broker tier is waiting.
+test: $(READY) ## Run every tier of tests that a change must pass
+	@$(MAKE) --jobs=2 --output-sync=target test-broker test-pure
+
+test-pure: $(READY) ## Every tier that needs no broker
+	@$(MAKE) --jobs=1 test-unit test-contract test-property
 
 test-unit: $(READY) ## Unit tests and the examples in docstrings: memory only
 	@echo "== unit"

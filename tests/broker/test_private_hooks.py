@@ -145,7 +145,11 @@ def test_opening_a_transactional_id_again_fences_its_former_owner_at_once(broker
         place, member = TopicPartition(topic, 0), Member(-1, "", None)
         async with _producer(brokers) as owner:
             former = SharedClientProducer(
-                client=owner.client, member=member, bootstrap_servers=brokers, transactional_id=name, transaction_timeout_ms=60_000
+                client=owner.client,
+                member=member,
+                bootstrap_servers=brokers,
+                transactional_id=name,
+                transaction_timeout_ms=60_000,
             )
             await former.start()
             await former.begin_transaction()
@@ -193,7 +197,10 @@ def test_the_high_watermark_includes_an_open_transaction_and_positions_pass_cont
             await producer.begin_transaction()
             await send(producer, {place: [Row(b"k", b"2")]})
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=brokers, isolation_level="read_committed", auto_offset_reset="earliest", fetch_max_wait_ms=50
+                bootstrap_servers=brokers,
+                isolation_level="read_committed",
+                auto_offset_reset="earliest",
+                fetch_max_wait_ms=50,
             )
             await consumer.start()
             try:

@@ -33,7 +33,9 @@ async def _survives(tmp_path: Path, guarantee: str, how: str) -> None:
             await asyncio.sleep(3.0)
             await _away(broker, how)
             await traffic
-            if worker.exit_code is not None:  # fenced while the broker was away: allowed, the supervisor starts it again
+            if (
+                worker.exit_code is not None
+            ):  # fenced while the broker was away: allowed, the supervisor starts it again
                 assert worker.exit_code == 70
                 run.start("w")
             await run.assert_exact(within_s=90)

@@ -53,7 +53,10 @@ async def _idle_positions(brokers: str, tmp_path: Path, guarantee: str) -> None:
         await run.assert_exact()
 
         async def no_lag() -> bool:
-            ends = {place: rows[-1].offset for place, rows in (await read_all(brokers, run.input, isolation="read_uncommitted")).items()}
+            ends = {
+                place: rows[-1].offset
+                for place, rows in (await read_all(brokers, run.input, isolation="read_uncommitted")).items()
+            }
             committed = await run.committed()
             return all(committed.get(number, 0) > end for number, end in ends.items()) and await _lag(worker) == 0
 
@@ -76,7 +79,9 @@ async def _long_restore(brokers: str, tmp_path: Path) -> None:
         # Faust's limit is set to 1 s; the group's session is 3 s; the restore takes longer than both.
         worker = run.start("w", wipe=True, TEST_SLOW_RESTORE_S="5", TEST_REQUEST_TIMEOUT_S="1")
         await worker.wait_for("partitions_assigned")
-        waiting = await wait_for_status(worker, lambda status: any(one["phase"] == "restoring" for one in status["partitions"]))
+        waiting = await wait_for_status(
+            worker, lambda status: any(one["phase"] == "restoring" for one in status["partitions"])
+        )
         assert any(one["restore_remaining"] > 0 for one in waiting["partitions"])
         await worker.wait_ready()
         await run.send(1000)
@@ -150,9 +155,7 @@ async def _timers(brokers: str, tmp_path: Path, guarantee: str) -> None:
             assert not [value for value, n in published.items() if n > 1], "no timer fires twice"
 
 
-@pytest.mark.parametrize(
-    "guarantee", ["exactly_once", pytest.param("at_least_once", marks=pytest.mark.faults)]
-)
+@pytest.mark.parametrize("guarantee", ["exactly_once", pytest.param("at_least_once", marks=pytest.mark.faults)])
 def test_timers_fire_once_each_when_a_worker_is_killed_and_its_disk_is_lost(
     brokers: str, tmp_path: Path, guarantee: str
 ) -> None:
@@ -177,7 +180,9 @@ async def _delete_everything(brokers: str, run: CountingRun) -> None:
     from aiokafka.admin import RecordsToDelete
 
     async with admin_of(brokers) as admin:
-        await admin.delete_records({TopicPartition(run.input, number): RecordsToDelete(-1) for number in range(PARTITIONS)})
+        await admin.delete_records(
+            {TopicPartition(run.input, number): RecordsToDelete(-1) for number in range(PARTITIONS)}
+        )
 
 
 def test_a_worker_refuses_to_start_when_records_were_deleted_before_it_read_them(brokers: str, tmp_path: Path) -> None:

@@ -32,9 +32,7 @@ async def _rebalances(brokers: str, tmp_path: Path, guarantee: str) -> None:
         assert await second.stop() == 0
 
 
-@pytest.mark.parametrize(
-    "guarantee", ["exactly_once", pytest.param("at_least_once", marks=pytest.mark.faults)]
-)
+@pytest.mark.parametrize("guarantee", ["exactly_once", pytest.param("at_least_once", marks=pytest.mark.faults)])
 def test_counts_are_exact_when_a_worker_joins_and_another_leaves(brokers: str, tmp_path: Path, guarantee: str) -> None:
     asyncio.run(_rebalances(brokers, tmp_path, guarantee))
 

@@ -64,11 +64,15 @@ async def _scores(brokers: str, tmp_path: Path, guarantee: str) -> None:
         listening = [one for one in psutil.Process(worker.pid).net_connections() if one.status == psutil.CONN_LISTEN]
         assert {one.laddr.ip for one in listening} == {"127.0.0.1"}
         assert await worker.stop() == 0
-        transitions = [json.loads(row.value) for rows in (await read_all(brokers, f"{name}-q")).values() for row in rows]
+        transitions = [
+            json.loads(row.value) for rows in (await read_all(brokers, f"{name}-q")).values() for row in rows
+        ]
         assert Counter(one["contact_id"] for one in transitions) == Counter(contacts)
         assert {one["kind"] for one in transitions} == {"lead.sales_ready"}
         for partition, rows in (await read_all(brokers, f"{name}-q")).items():
-            assert all(partition_of(row.key, 4) == partition for row in rows), "a contact is told about in one partition"
+            assert all(partition_of(row.key, 4) == partition for row in rows), (
+                "a contact is told about in one partition"
+            )
         dead = [row for rows in (await read_all(brokers, f"{name}-in-dlq")).values() for row in rows]
         assert [(row.partition, row.value) for row in dead] == [(2, b"no event, but " + CANARY.encode())]
         scores = {row.key for rows in (await read_all(brokers, f"{name}-s")).values() for row in rows}

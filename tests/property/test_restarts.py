@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.engine import EngineRecord, RestartedPartition, records_of, stored_history
-from tests.support.histories import arrivals, clock_event, happenings, lateness_of, model_text, models
+from tests.support.histories import DAY, START, arrivals, clock_event, happenings, lateness_of, model_text, models
 from worker.scoring.codec import decode_contact, encode_contact, fire_of
 from worker.scoring.matching import Matcher
 from worker.scoring.model_file import parse_model
@@ -57,10 +57,39 @@ def test_rounds_and_restarts_change_neither_state_nor_transitions(
 ) -> None:
     """If this fails, a deployment at noon tells sales something else than one at night."""
     told, records, rounds = case
-    whole, parts = _run(told, [records], restart=False), _run(told, rounds, restart=True)
-    assert _told(parts) == _told(whole)
-    assert _folds(parts) == _folds(whole)
-    assert _latches(parts) == _latches(whole)
+    whole = _run(told, [records], restart=False)
+    for restart in (True, False):
+        parts = _run(told, rounds, restart=restart)
+        assert _told(parts) == _told(whole)
+        assert _folds(parts) == _folds(whole)
+        assert _latches(parts) == _latches(whole)
+
+
+def test_a_penalty_in_a_later_round_brings_cooling_forward() -> None:
+    """What a round found out about the next cooling must not outlive the points that it was about."""
+    fading = {"half_life": "7d"}
+    told = {
+        "model": "generated",
+        "version": 1,
+        "rules": [
+            {"rule": "good", "when": {"type": "good"}, "points": 100, "decay": fading},
+            {"rule": "bad", "when": {"type": "bad"}, "points": -40},
+        ],
+        "qualify": {"when": {"score": {"at_least": 100}}, "rearm": {"score": {"less_than": 50}}},
+    }
+    kinds = [("good", 0), ("bad", 1), ("good", 5), ("good", 6)]
+    events = [
+        {"id": str(place), "contact_id": "c", "type": kind, "occurred_at": START + day * DAY}
+        for place, (kind, day) in enumerate(kinds)
+    ]
+    records = records_of(events)
+    partition = _run(told, [records[:1], records[1:]], restart=False)
+    # 100 that halve weekly, less 40, fall below 50 within the second day, long before more points come on the fifth
+    assert [one["kind"] for one in partition.reading(START + 6 * DAY).transitions] == [
+        "lead.cooled",
+        "lead.sales_ready",
+        "lead.sales_ready",
+    ]
 
 
 @settings(suppress_health_check=SLOW)

@@ -87,6 +87,7 @@ class Cluster:
         self.restarts = 0  # of workers that asked for it by their exit code
         self.is_mortal = False  # whether workers are started so that they can be made to die inside a round
         self._doomed: set[str] = set()
+        self._roaming: set[str] = set()  # members without a name in the group
         self._failure = ""
         self.environ = {
             "LEADSCORE_BROKERS": brokers,
@@ -115,12 +116,14 @@ class Cluster:
 
     # ---- workers
 
-    def start(self, name: str, *, wipe: bool = False, is_supervised: bool = True) -> WorkerProcess:
-        """Start the worker *name*, a static member, on the state that its earlier lives left, unless *wipe*."""
+    def start(
+        self, name: str, *, wipe: bool = False, is_supervised: bool = True, is_static: bool = True
+    ) -> WorkerProcess:
+        """Start the worker *name*, by default a static member, on the state that its earlier lives left, unless *wipe*."""
         home = self.directory / name
         if wipe:
             shutil.rmtree(home / "state", ignore_errors=True)
-        settings = self.environ | {"LEADSCORE_INSTANCE_ID": name}
+        settings = self.environ | ({"LEADSCORE_INSTANCE_ID": name} if is_static else {})
         worker = (
             MortalWorker(home, name, settings)
             if self.is_mortal
@@ -129,7 +132,12 @@ class Cluster:
         self.lives.append(worker)
         if is_supervised:
             self.workers[name] = worker
+        (self._roaming.discard if is_static else self._roaming.add)(name)
         return worker
+
+    async def leave(self, name: str) -> None:
+        """Stop the worker *name* in good order."""
+        assert await self.workers.pop(name).stop() == 0
 
     def strike(self, name: str, *, wipe: bool) -> None:
         """Kill the worker *name* with SIGKILL and start it anew, with an empty state directory if *wipe*."""
@@ -151,7 +159,7 @@ class Cluster:
             for name, worker in list(self.workers.items()):
                 if worker.exit_code == RestartRequired.exit_code:
                     self.restarts += 1
-                    self.start(name)
+                    self.start(name, is_static=name not in self._roaming)
                 elif worker.exit_code is not None and name not in self._doomed:
                     self._failure = f"{name} ended with {worker.exit_code}:\n{worker.log_text()[-3000:]}"
             await asyncio.sleep(0.05)

@@ -16,7 +16,7 @@ from aiokafka.structs import ConsumerRecord
 
 from tests.support.cluster import PARTITIONS, leadscore
 from worker.contracts.event import decode_event
-from worker.contracts.instants import parse_instant
+from worker.contracts.instants import format_instant, parse_instant
 from worker.contracts.partitioner import partition_of
 from worker.export import transition_line, transitions_jsonl
 from worker.replay import replay_lines
@@ -39,11 +39,24 @@ class Expected(NamedTuple):
     end_ms: int
 
 
-async def replayed(lines: Sequence[bytes], model: str, directory: Path) -> Expected:
-    """Replay *lines* with *model*, a shipped name or a file, by the command line."""
+async def replayed(lines: Sequence[bytes], model: str, directory: Path, *, end_ms: int | None = None) -> Expected:
+    """
+    Replay *lines* by the command line.
+
+    Args:
+        lines: The history, in order of time.
+        model: A shipped name or a file.
+        directory: Where its files go.
+        end_ms: The instant to read at; None for that of the newest event.
+    """
     file = _written(lines, directory)
-    await leadscore("replay", str(file), "--model", model, "--out", str(directory), "--limit", "1", directory=directory)
-    end_ms = max(decode_event(line, None).occurred_at for line in lines)
+    if end_ms is None:
+        end_ms = max(decode_event(line, None).occurred_at for line in lines)
+    await leadscore(
+        *("replay", str(file), "--model", model, "--as-of", format_instant(end_ms)),
+        *("--out", str(directory), "--limit", "1"),
+        directory=directory,
+    )
     scores, transitions = (directory / "scores.csv").read_bytes(), (directory / "transitions.jsonl").read_bytes()
     return Expected(lines, model, load_model(model), scores, transitions, end_ms)
 

@@ -96,7 +96,9 @@ class WorkerProcess:
             if len(self.events(name)) >= count:
                 return True
             if self.exit_code is not None:
-                raise AssertionError(f"{self.name} ended with {self.exit_code} before {name}:\n{self.log_text()[-3000:]}")
+                raise AssertionError(
+                    f"{self.name} ended with {self.exit_code} before {name}:\n{self.log_text()[-3000:]}"
+                )
             return False
 
         await wait_until(logged, within_s=within_s, what=f"{name} number {count} of {self.name}")

@@ -119,6 +119,8 @@ class Assignment:
         if self.owned:
             log_event(_log, logging.INFO, "partitions_given_up", partitions=sorted(self.owned))
         for number, one in self.owned.items():
+            if one.under_way is not None:  # its acknowledgement would come to nobody
+                self._shared.die(RestartRequired(what=f"partition {number}", problem="given up with a round under way"))
             one.close()
             self._shared.store.close(number)
             self._observer.partition_given_up(number)

@@ -30,12 +30,15 @@ class Timers:
         self._store = store
         self._owned = owned
         self._is_wall = is_wall
+        self.moved_at = monotonic()
+        """When a turn last ended or a round of one was sent on its way; one stuck partition stops the turns of all."""
 
     async def run(self) -> None:
         """Fire each second until cancelled. An exception means that this process must not go on."""
         while True:
             began = monotonic()
             await asyncio.gather(*(self.fire_due(one) for one in list(self._owned())))
+            self.moved_at = monotonic()
             await asyncio.sleep(max(0.0, INTERVAL_S - (monotonic() - began)))
 
     async def fire_due(self, one: OwnedPartition) -> None:
@@ -56,3 +59,4 @@ class Timers:
             before = entries
             one.fire(entries)
             one.end_round()
+            self.moved_at = monotonic()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from worker.stream.assignment import Assignment
     from worker.stream.rounds import OwnedPartition
+    from worker.stream.timers import Timers
 
 INTERVAL_S = 1.0
 _STALL_S = 60.0
@@ -29,11 +30,15 @@ class Watchdog:
     Args:
         assignment: The partitions at work.
         consumer: Gives the running consumer, None before it has started.
+        timers: What fires due instants.
     """
 
-    def __init__(self, assignment: Assignment, consumer: Callable[[], aiokafka.AIOKafkaConsumer | None]) -> None:
+    def __init__(
+        self, assignment: Assignment, consumer: Callable[[], aiokafka.AIOKafkaConsumer | None], timers: Timers
+    ) -> None:
         self._assignment = assignment
         self._consumer = consumer
+        self._timers = timers
 
     async def run(self) -> None:
         """
@@ -51,6 +56,8 @@ class Watchdog:
         consumer = self._consumer()
         if consumer is not None and (ended := ended_parts(consumer)):
             raise RestartRequired(what="Kafka client", problem=f"{' and '.join(ended)} ended in silence")
+        if self._assignment.owned and monotonic() - self._timers.moved_at > _STALL_S:
+            raise RestartRequired(what="timers", problem=f"nothing was looked for within {_STALL_S:g} s")
         for one in self._assignment.owned.values():
             if (problem := _stall(one)) is not None:
                 raise RestartRequired(what=f"partition {one.number}", problem=problem)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from worker import metrics as catalogue
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _STOP_WITHIN_S = 25.0  # below the 30 s that container platforms give before they kill
-
-Prepare = Callable[["WorkerApp"], None]
 
 
 def run_worker(
@@ -100,7 +98,7 @@ async def _serve(app: WorkerApp, stop: asyncio.Event) -> int:
         asyncio.create_task(app.start(), name="start"),
         asyncio.create_task(app.timers.run(), name="timers"),
         asyncio.create_task(report_lag(app), name="lag"),
-        asyncio.create_task(Watchdog(app.assignment, lambda: app.kafka_consumer).run(), name="watchdog"),
+        asyncio.create_task(Watchdog(app.assignment, lambda: app.kafka_consumer, app.timers).run(), name="watchdog"),
         asyncio.create_task(app.wait_until_stopped(), name="crash"),
     }
     stopping = asyncio.create_task(stop.wait(), name="stop")

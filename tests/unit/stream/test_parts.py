@@ -13,7 +13,7 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from tests.support.stream_fakes import Desk, progress, records
-from worker.clock import now_ms
+from worker.clock import monotonic, now_ms
 from worker.errors import ConfigError, RestartRequired, UnsupportedEvent
 from worker.pipeline import PARTITION_KEY, Output, Round
 from worker.settings import load_settings
@@ -77,7 +77,11 @@ def test_the_partition_row_is_the_last_row_of_a_round() -> None:
 
 
 def test_outputs_keep_their_order_within_each_partition() -> None:
-    outputs = [Output("t", 0, b"a", b"1", ()), Output("t", 1, b"b", b"2", ()), Output("t", 0, b"a", b"3", (("h", b"x"),))]
+    outputs = [
+        Output("t", 0, b"a", b"1", ()),
+        Output("t", 1, b"b", b"2", ()),
+        Output("t", 0, b"a", b"3", (("h", b"x"),)),
+    ]
     found = outputs_of(_round(outputs=tuple(outputs)))
     assert found == {
         TopicPartition("t", 0): [Row(b"a", b"1", []), Row(b"a", b"3", [("h", b"x")])],
@@ -197,7 +201,13 @@ def test_a_poll_is_cut_short_by_a_rebalance_and_takes_no_records_for_nobody() ->
 
 
 def test_topics_are_planned_as_many_as_have_names() -> None:
-    assert [spec.role for spec in topics.plan(SETTINGS)] == ["input", "qualifications", "scores", "dead letters", "changelog"]
+    assert [spec.role for spec in topics.plan(SETTINGS)] == [
+        "input",
+        "qualifications",
+        "scores",
+        "dead letters",
+        "changelog",
+    ]
     without = load_settings({"LEADSCORE_BROKERS": "one:9092", "LEADSCORE_SCORES_TOPIC": ""})
     assert "scores" not in [spec.role for spec in topics.plan(without)]
 
@@ -261,8 +271,22 @@ def test_lag_is_zero_when_everything_is_committed_and_aged_by_the_oldest_record_
     asyncio.run(scenario())
 
 
-def _watchdog(desk: Desk) -> Watchdog:
-    return Watchdog(SimpleNamespace(owned={0: desk.one}), lambda: None)  # type: ignore[arg-type]
+def _watchdog(desk: Desk, timers_idle_s: float = 0.0) -> Watchdog:
+    timers = SimpleNamespace(moved_at=monotonic() - timers_idle_s)
+    return Watchdog(SimpleNamespace(owned={0: desk.one}), lambda: None, timers)  # type: ignore[arg-type]
+
+
+def test_the_watchdog_ends_a_worker_whose_timers_stand_still() -> None:
+    """Leads would stay hot for ever, and nothing else would show it."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        desk.one.take([], 0, progress(0, polled_ms=now_ms()))
+        _watchdog(desk, timers_idle_s=50).look()
+        with pytest.raises(RestartRequired, match="timers"):
+            _watchdog(desk, timers_idle_s=61).look()
+
+    asyncio.run(scenario())
 
 
 def test_the_watchdog_is_content_with_a_partition_that_has_nothing_to_read() -> None:

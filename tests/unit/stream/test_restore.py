@@ -160,13 +160,17 @@ def test_a_row_hidden_before_the_store_was_written_is_found_by_comparing_with_th
     assert [row.key for row in restore.lost_rows(0)] == [b"a"]
 
 
-def test_a_row_that_hides_nothing_any_more_is_not_put_again(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_hides_nothing_any_more_is_not_put_again(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [*STALE, _Row(4, b"a", _value(13, total=11))]
     restore = _restore(_Log(rows), store, monkeypatch, merges_by_fence=True)
     assert restore.lost_rows(0) == []
 
 
-def test_of_two_rows_at_one_offset_the_higher_revision_wins(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_rows_at_one_offset_the_higher_revision_wins(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [_Row(0, b"a", _value(5, revision=2)), _Row(1, b"a", _value(5, revision=1))]
     _restore(_Log(rows), store, monkeypatch, merges_by_fence=True)
     assert dict(store.iterate(0)) == {b"a": _value(5, revision=2)}

@@ -210,7 +210,8 @@ def test_low_latency_ends_a_round_soon_after_a_transition() -> None:
 
 
 @pytest.mark.parametrize(
-    ("busy", "is_catching_up", "seconds"), [(1, False, 0.1), (14, False, 0.1), (16, False, 0.112), (100, False, 0.7), (4, True, 1.0)]
+    ("busy", "is_catching_up", "seconds"),
+    [(1, False, 0.1), (14, False, 0.1), (16, False, 0.112), (100, False, 0.7), (4, True, 1.0)],
 )
 def test_rounds_last_longer_with_many_busy_partitions(busy: int, is_catching_up: bool, seconds: float) -> None:
     limits = RoundLimits(2000, 20_000, 8 << 20, is_low_latency=False)

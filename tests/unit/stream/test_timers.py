@@ -19,7 +19,12 @@ def _run(scenario: Callable[[], Awaitable[None]]) -> None:
 
 
 def _fired(desk: Desk) -> list[bytes | None]:
-    return [output.value for round_ in desk.delivery.rounds for output in round_.outputs if (output.value or b"").endswith(b":due")]
+    return [
+        output.value
+        for round_ in desk.delivery.rounds
+        for output in round_.outputs
+        if (output.value or b"").endswith(b":due")
+    ]
 
 
 async def _counted(desk: Desk, count: int) -> None:
