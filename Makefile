@@ -50,7 +50,7 @@ test-contract: $(READY) ## Schemas against structs, every store against one suit
 
 test-broker: $(READY) ## Against a real Apache Kafka on loopback, which is fetched and started when none is named
 	@echo "== broker"
-	@$(PYTEST) tests/broker
+	@$(PYTEST) -m "not faults" tests/broker
 
 check: $(READY) ## Lint, format, types, layers, lock and generated references
 	@echo "== ruff" && $(BIN)/ruff check .
@@ -77,7 +77,7 @@ bench: $(READY) ## Measure events a second beside a stock Faust agent in the sam
 	@$(PYTEST) --capture=no --timeout=0 tests/bench
 
 faults: $(READY) ## Kill, freeze and restart parts of a running system and recount (many minutes)
-	@$(PYTEST) --timeout=0 tests/faults
+	@$(PYTEST) --timeout=0 -m faults tests/broker tests/faults
 
 mutants: $(READY) ## Break each rule that the tests must guard and expect them to go red
 	@$(PY) -m tests.mutants

@@ -107,9 +107,9 @@ def listening(pid: int) -> list[tuple[str, int]]:
         connection
         for one in (process, *process.children(recursive=True))
         for connection in one.net_connections(kind="inet")
-        if connection.laddr and connection.status in {psutil.CONN_LISTEN, psutil.CONN_NONE}
+        if connection.status in {psutil.CONN_LISTEN, psutil.CONN_NONE}
     ]
-    return [(connection.laddr.ip, connection.laddr.port) for connection in connections]
+    return [(connection.laddr.ip, connection.laddr.port) for connection in connections if hasattr(connection.laddr, "ip")]
 
 
 async def _listens(brokers: str, directory: Path) -> None:

@@ -73,9 +73,9 @@ SCORES: dict[str, tuple[Json, list[Json], int, float]] = {
     ),
     "an id at exactly the edge of the window is still known": (
         model(lateness="1d"),
-        [event("a", 0), event("b", DAY), event("a", 0)],
-        DAY,
-        2.0,
+        [event("older", 0), event("a", HOUR), event("b", DAY + HOUR), event("a", HOUR)],
+        DAY + HOUR,
+        3.0,
     ),
     "an id beyond the edge of the window is known no more": (
         model(lateness="1d"),
@@ -329,6 +329,17 @@ STORIES: dict[str, tuple[Json, list[Json], int, list[tuple[str, int, str, int]]]
         [event("a", 0), event("b", DAY, "bad"), event("c", 20 * DAY, "bad")],
         20 * DAY,
         [("sales_ready", 1, "act", 0), ("cooled", 1, "timer", second_after(7 * DAY * log2(100 / 70)))],
+    ),
+    "an event that comes late shows that the contact was not idle": (
+        model(
+            rule(points=100),
+            rule("small", 5),
+            qualify={"when": {"score": {"at_least": 104}}},
+            inactivity=[{"after": "10d", "points": -90}],
+        ),
+        [event("a", 0), event("b", 12 * DAY, "small"), event("c", 9 * DAY + HOUR, "small")],
+        12 * DAY,
+        [("sales_ready", 1, "small", 12 * DAY)],
     ),
     "an event within the lateness of the newest comes before the timers that it is older than": (
         FADING,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import os
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,22 +10,15 @@ from ruamel.yaml import YAML
 
 from tests.support.engine import engine_replay
 from tests.support.naive import naive_replay
-from tests.support.needs import missing
+from tests.support.recorded import LOANS, recorded_lines
 
 Json = dict[str, Any]
 EVENTS = 20_000
-ROOT = Path(__file__).parents[2]
-LOANS = ROOT / "tests" / "models" / "bpi-loans.yaml"
-DATA = Path(os.environ.get("LEADSCORE_TEST_DATA") or ROOT.parent / "shared" / "data")
 
 
 def recorded_events() -> list[Json]:
     """Return the events in file order; skips, saying so, when the recording is not there."""
-    recording = DATA / "bpi2012.jsonl.gz"
-    if not recording.exists():
-        missing(f"the recorded history bpi2012.jsonl.gz is not there; LEADSCORE_TEST_DATA names its folder, now {DATA}")
-    with gzip.open(recording, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in islice(lines, EVENTS)]
+    return [json.loads(line) for line in recorded_lines(EVENTS)]
 
 
 @pytest.mark.timeout(600)

@@ -7,6 +7,7 @@ alone, and a write beside them would be in no changelog.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
@@ -82,6 +83,8 @@ class FaustContactStore(Store[bytes, bytes]):
             options=options,
             **kwargs,
         )
+
+    logger = logging.getLogger("faust")  # Mode would make one of its own, past our log levels
 
     def persisted_offset(self, tp: TP) -> int | None:
         """Return the changelog offset that *tp*'s partition stands at; None when it is empty or not open yet. No I/O."""

@@ -233,6 +233,6 @@ class Assignment:
                 where=f"{self._settings.input_topic}[{partition}]",
                 problem=f"the state goes on at offset {scoring.next_offset}, but the topic holds {first} to {end}: "
                 + ("records were deleted before they were read" if scoring.next_offset < first else "it was made anew"),
-                fix="run `leadscore topics epoch --raise` to go on with the records that are there",
+                fix="go on with the records that are there under another LEADSCORE_APP_ID; what was scored before stays behind",
             )
         return scoring.next_offset

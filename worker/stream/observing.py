@@ -22,12 +22,13 @@ class Observer:
 
     Args:
         metrics: Of this worker.
-        settings: The source topic's name.
+        settings: Names the source topic and the kind of store.
     """
 
     def __init__(self, metrics: Metrics, settings: Settings) -> None:
         self._metrics = metrics
         self._topic = settings.input_topic
+        self._store = settings.store.partition("://")[0]
         self._restored: Mapping[int, int] = {}
 
     def round_settled(self, partition: int, round_: Round, commit_seconds: float, seconds: float) -> None:
@@ -40,6 +41,10 @@ class Observer:
         metrics.add(catalogue.CHANGELOG_BYTES, size, **place)
         metrics.observe(catalogue.ROUND_SECONDS, seconds)
         metrics.observe(catalogue.COMMIT_SECONDS, commit_seconds)
+
+    def store_size(self, partition: int, size_bytes: int) -> None:
+        """Note how much of *partition* the store holds."""
+        self._metrics.set(catalogue.STORE_BYTES, size_bytes, store=self._store, partition=partition)
 
     def partitions_assigned(self) -> None:
         """Count one assignment."""

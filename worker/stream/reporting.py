@@ -42,9 +42,11 @@ def status_of(app: WorkerApp, models: tuple[Model, ...]) -> Status:
 
 
 async def report_lag(app: WorkerApp) -> None:
-    """Write lag and restore progress into the metrics each second, until cancelled."""
+    """Write lag, size of the store and restore progress into the metrics each second, until cancelled."""
     while True:
         app.observer.lag(app.assignment.owned.values(), now_ms())
+        for number in app.assignment.owned:
+            app.observer.store_size(number, app.contacts.size_bytes(number))
         if app.assignment.restore is not None:
             app.observer.restore_going_on(app.assignment.restore)
         await asyncio.sleep(_INTERVAL_S)
