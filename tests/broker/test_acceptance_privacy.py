@@ -109,7 +109,9 @@ def listening(pid: int) -> list[tuple[str, int]]:
         for connection in one.net_connections(kind="inet")
         if connection.status in {psutil.CONN_LISTEN, psutil.CONN_NONE}
     ]
-    return [(connection.laddr.ip, connection.laddr.port) for connection in connections if hasattr(connection.laddr, "ip")]
+    return [
+        (connection.laddr.ip, connection.laddr.port) for connection in connections if hasattr(connection.laddr, "ip")
+    ]
 
 
 async def _listens(brokers: str, directory: Path) -> None:
