@@ -90,7 +90,12 @@ class Ran:
     """What one run of the suite said: an outcome and a message by test, and the exit code."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
-        keep = {name: value for name, value in os.environ.items() if not name.startswith("LEADSCORE_") and name != "CI"}
+        dropped = {"CI", "HYPOTHESIS_PROFILE"}
+        keep = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("LEADSCORE_") and name not in dropped
+        }
         command = [
             sys.executable,
             "-m",
