@@ -11,19 +11,20 @@ if TYPE_CHECKING:
     from worker.scoring.model import Model, Reading, Rule
     from worker.scoring.state import Fold, RuleState
 
-_MARGIN = 1e-10
-"""
-Merged sums round otherwise than the score does; bounds are this much wider. Well below the tolerance of comparisons: points that
-never fade often add up to just the threshold, and there a wider span would leave every second open.
-"""
 _ROUNDING = 2.0**-51
-"""What one addition may lose of the sum of absolute points, twice over, where that is more."""
+"""
+What one addition may lose, as a share of the points it adds, twice over. Merged sums round otherwise than the score does, and bounds
+are wider by that and no more: points that never fade often add up to just a threshold, and points that fade cross one of 0 where
+next to nothing is left of them. Any fixed width would leave many seconds open there.
+"""
+_TERMS = 8
+"""Additions for the powers and clamps behind each term."""
 
 
 class Curve:
     """The group sums of a fold from *start_ms* on, up to its next step. Points of one half-life and sign are one term."""
 
-    __slots__ = ("_capped", "_constant", "_fading", "_margin", "_model", "_start_ms")
+    __slots__ = ("_capped", "_constant", "_fading", "_model", "_share", "_start_ms")
 
     def __init__(self, model: Model, fold: Fold, start_ms: int) -> None:
         self._model = model
@@ -43,8 +44,7 @@ class Curve:
                 fading[term] = fading.get(term, 0.0) + decay.left(state.value, state.reference_ms, start_ms)
         for index, extras in fold.extras.items():
             self._constant[index] += extras.inactivity + extras.feedback + extras.penalties
-        size = sum(map(abs, self._constant)) + sum(map(abs, fading.values()))
-        self._margin = max(_MARGIN, _ROUNDING * (len(fold.rules) + len(fold.extras)) * size)
+        self._share = _ROUNDING * (len(fold.rules) + len(fold.extras) + _TERMS)
         self._fading = [(group, HalfLife(ms), value) for (group, ms, _), value in fading.items()]
 
     @property
@@ -54,16 +54,24 @@ class Curve:
 
     def bounds(self, first_ms: int, last_ms: int) -> tuple[Reading, Reading]:
         """Return readings that no reading between *first_ms* and *last_ms* goes below or above."""
-        low = self._sums(last_ms, first_ms, -self._margin)
-        high = self._sums(first_ms, last_ms, self._margin)
+        low, low_size = self._sums(last_ms, first_ms)
+        high, high_size = self._sums(first_ms, last_ms)
+        margin = self._share * (low_size + high_size)
+        low = [value - margin for value in low]
+        high = [value + margin for value in high]
         return clamp(self._model, low), clamp(self._model, high)
 
-    def _sums(self, positive_ms: int, negative_ms: int, margin: float) -> list[float]:
-        """Return group sums with points above 0 read at *positive_ms* and those below at *negative_ms*."""
-        sums = [value + margin for value in self._constant]
+    def _sums(self, positive_ms: int, negative_ms: int) -> tuple[list[float], float]:
+        """Return group sums with points above 0 read at *positive_ms* and those below at *negative_ms*, and their absolute sum."""
+        sums = self._constant.copy()
+        size = sum(map(abs, sums))
         start_ms = self._start_ms
         for group, decay, value in self._fading:
-            sums[group] += decay.left(value, start_ms, positive_ms if value > 0 else negative_ms)
+            left = decay.left(value, start_ms, positive_ms if value > 0 else negative_ms)
+            sums[group] += left
+            size += abs(left)
         for rule, state in self._capped:
-            sums[rule.group] += contribution(rule, state, positive_ms if state.value > 0 else negative_ms)
-        return sums
+            left = contribution(rule, state, positive_ms if state.value > 0 else negative_ms)
+            sums[rule.group] += left
+            size += abs(left)
+        return sums, size

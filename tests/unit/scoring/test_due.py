@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from math import ceil, log2
 from typing import Any
 
 import pytest
@@ -51,6 +52,18 @@ def step_instants(model: Model, fold: Fold, after_ms: int, until_ms: int) -> lis
                 break
             at_ms += step.every_ms
     return [at_ms for at_ms in found if at_ms > after_ms]
+
+
+def test_threshold_of_nothing_is_crossed_at_one_instant_found_at_once() -> None:
+    """
+    100 points, half-life 60 d, are no longer above 0 when 1e-9 is left: after 60 d * log2(1e11), to the second.
+
+    A search that gives up on the way would answer sooner, and wake the contact again and again.
+    """
+    ready_above_0 = {"when": {"groups.engagement": {"more_than": 0}}}
+    model = small_model(rule("act", 100, decay={"half_life": "60d"}), qualify=ready_above_0)
+    left_s = 60 * DAY / SECOND * log2(1e11)
+    assert due(model, folded(model, ("act", START))) == START + ceil(left_s) * SECOND
 
 
 def test_ready_lead_cools_at_the_first_whole_second_below_the_threshold() -> None:
