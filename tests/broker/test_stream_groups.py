@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.counting_run import CountingRun, counting_run
+from tests.support.counting_run import PARTITIONS, CountingRun, counting_run
 from tests.support.kafka import wait_until
 from tests.support.worker_process import WorkerProcess
 
@@ -37,6 +37,17 @@ def test_counts_are_exact_when_a_worker_joins_and_another_leaves(brokers: str, t
     asyncio.run(_rebalances(brokers, tmp_path, guarantee))
 
 
+async def _commits(run: CountingRun, more: int) -> None:
+    """Wait until *more* records than now are committed in every partition, whoever does it."""
+    before = await run.committed()
+
+    async def has_moved() -> bool:
+        now = await run.committed()
+        return len(now) == PARTITIONS and all(now[place] >= before.get(place, 0) + more for place in now)
+
+    await wait_until(has_moved, within_s=30, what=f"{more} more records committed in each partition")
+
+
 async def _freezes(run: CountingRun, *, step: str) -> WorkerProcess:
     """Let a worker freeze for longer than its session, while another takes over, and wake it."""
     zombie = run.start("a", crash_at=f"{step}:12:SIGSTOP" if step else "")
@@ -48,10 +59,10 @@ async def _freezes(run: CountingRun, *, step: str) -> WorkerProcess:
     if step:
         await zombie.wait_for("crash_point")
     else:
-        await asyncio.sleep(2.3)  # anywhere in the middle of its work
+        await _commits(run, 300)  # it is in the middle of its work
         zombie.signal(signal.SIGSTOP)
     await heir.wait_ready(count=2, within_s=30)
-    await asyncio.sleep(1.0)  # the heir writes what the zombie does not know
+    await _commits(run, 50)  # the heir has written what the zombie does not know
     zombie.signal(signal.SIGCONT)
     if step:
         assert await zombie.wait_ended() == 70
