@@ -126,6 +126,13 @@ def transitions_jsonl(values: Iterable[bytes]) -> bytes:
 def write_files(directory: Path, scores: str, transitions: bytes | None) -> None:
     """Write what there is into *directory*, made when absent."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "scores.csv").write_text(scores, encoding="utf-8")
+    _write(directory / "scores.csv", scores.encode())
     if transitions is not None:
-        (directory / "transitions.jsonl").write_bytes(transitions)
+        _write(directory / "transitions.jsonl", transitions)
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file that only its owner can read: it names contacts."""
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    file.write_bytes(content)

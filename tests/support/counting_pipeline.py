@@ -88,6 +88,9 @@ class CountingPartition:
         self.next_offset = records[-1].offset + 1
         self._counts["received", ""] += len(records)
 
+    def note_present(self, now_ms: int) -> None:
+        """Counting has no time."""
+
     def advance_wall(self, now_ms: int) -> None:
         self.newest_ms = max(self.newest_ms or 0, now_ms)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker.cli.pages import page
 from worker.errors import ModelError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def show(
     if output is Output.json:
         typer.echo(json.dumps({"digest": model.digest, "content": content}, indent=2, ensure_ascii=False))
         return
-    _print_model(_console(), model, content)
+    _print_model(page(), model, content)
 
 
 @app.command("list")
@@ -85,7 +86,7 @@ def list_models(output: OutputOption = Output.text) -> None:
     table = _table("model", "version", "digest", "rules")
     for one in models:
         table.add_row(one.name, str(one.version), one.digest, str(len(one.rules)))
-    _console().print(table)
+    page().print(table)
 
 
 def _read(source: str) -> tuple[str, str]:
@@ -101,14 +102,6 @@ def _refused(error: ModelError) -> typer.Exit:
     """Print *error*; a file that cannot be read is a usage error, one that is wrong has findings."""
     typer.echo(str(error), err=True)
     return typer.Exit(USAGE if error.fields["finding"] == "model.unreadable" else FINDINGS)
-
-
-def _console() -> Console:
-    """Return a console that fits its terminal, and is wide enough for whole lines where there is none."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    return console if console.is_terminal else Console(width=200, highlight=False, markup=False, emoji=False)
 
 
 def _table(*columns: str, title: str | None = None) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,16 +13,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from worker.cli.instants import END, parse_as_of
+from worker.cli.pages import page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from worker.replay import Replay
     from worker.scoring.model import Model
-
-
-_PAGE_WIDTH = 160
-"""Columns where standard output is no terminal, so that a file or a pager shows whole rows."""
 
 
 def replay(
@@ -59,8 +55,7 @@ def replay(
     if output == "json":
         typer.echo(orjson.dumps(_summary(models, result), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
     else:
-        is_terminal = sys.stdout.isatty()
-        _print(Console(width=None if is_terminal else _PAGE_WIDTH), models, result, limit)
+        _print(page(), models, result, limit)
 
 
 def _summary(models: Sequence[Model], result: Replay) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.cli.pages import page
 from worker.errors import ConfigError
 from worker.settings import load_settings
 
@@ -38,7 +38,7 @@ def settings(
     if output is Output.JSON:
         typer.echo(orjson.dumps(_document(loaded), option=orjson.OPT_INDENT_2))
     else:
-        Console().print(_table(loaded))
+        page().print(_table(loaded))
 
 
 def _document(loaded: Settings) -> list[dict[str, str]]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from worker.cli.pages import page
 from worker.settings import load_settings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _show(specs: list[TopicSpec], output: Output) -> None:
     for spec in specs:
         configs = "\n".join(f"{name}={value}" for name, value in spec.created_with().items())
         table.add_row(spec.name, spec.role, str(spec.partitions), str(spec.replication), configs)
-    Console().print(table)
+    page().print(table)
 
 
 @app.command()

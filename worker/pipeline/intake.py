@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.contracts.event import UNSUPPORTED_TYPES, Event, decode_event
+from worker.contracts.instants import MAX_INSTANT_MS, MIN_INSTANT_MS
 from worker.contracts.partitioner import partition_of
 from worker.errors import EventRefused, UnsupportedEvent
 from worker.pipeline.effects import FORWARDED_HEADER, Effects
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from worker.pipeline.inputs import PipelineOptions, Place, Record
     from worker.scoring.matching import Matcher, Trace
     from worker.scoring.model import Model
+
+_TIME_DIGITS = 15
 
 
 class Matched(NamedTuple):
@@ -50,6 +53,8 @@ class Intake:
         self._effects = effects
         self.newest_ms = newest_ms
         self.record_ms = -1
+        self.present_ms = MAX_INSTANT_MS
+        """No record time beyond this is believed: a producer's clock must not move the time of a partition ahead of ours."""
 
     def decode(self, record: Record, known: Collection[bytes]) -> Matched | None:
         """
@@ -62,7 +67,7 @@ class Intake:
         Raises:
             UnsupportedEvent: Its effect is not known to this version.
         """
-        self.record_ms = max(self.record_ms, record.timestamp)
+        self.record_ms = max(self.record_ms, min(record.timestamp, self.present_ms))
         try:
             event = decode_event(record.value, record.key)
         except EventRefused as refused:
@@ -94,8 +99,8 @@ class Intake:
         record_ms = record.timestamp
         if record.headers:
             record_ms = min([record_ms, *_times_before_forwarding(record)])
-        if at_ms <= record_ms + self._options.max_skew_ms:
-            return at_ms
+        if record_ms < MIN_INSTANT_MS or at_ms <= record_ms + self._options.max_skew_ms:
+            return at_ms  # a time before all events is none: the record has no timestamp, or the mark is forged
         return record_ms
 
     def _is_misplaced(self, record: Record, key: bytes) -> bool:
@@ -118,7 +123,7 @@ def _times_before_forwarding(record: Record) -> list[int]:
     times = []
     for name, mark in record.headers:
         if name == FORWARDED_HEADER:
-            text = mark.rpartition(b":")[2]
-            if text.isdigit():
+            text = (mark or b"").rpartition(b":")[2]  # a producer may have put anything there, null too
+            if text.isdigit() and len(text) <= _TIME_DIGITS:
                 times.append(int(text))
     return times

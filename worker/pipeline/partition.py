@@ -151,6 +151,10 @@ class Partition:
 
     # ---- time
 
+    def note_present(self, now_ms: int) -> None:
+        """It is *now_ms*: records that claim a later time do not move the partition's time beyond it."""
+        self._intake.present_ms = now_ms
+
     def advance_wall(self, now_ms: int) -> None:
         """By the wall clock only: the position has reached the last stable offset, and it is *now_ms*."""
         if self._options.time == "wall":

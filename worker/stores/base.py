@@ -13,6 +13,9 @@ __all__ = ["ContactStore", "Due", "DueChange"]
 class ContactStore(Protocol):
     """One store of all the partitions this process owns. Keys and values are opaque bytes."""
 
+    def claim(self) -> None:
+        """Take the store for this process before any partition is ours; raises ConfigError when another process holds it."""
+
     def open(self, partition: int) -> None:
         """Open (create when absent) *partition*; raises ConfigError when another process holds it."""
 

@@ -27,6 +27,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self._partitions: dict[int, _Partition] = {}
 
+    def claim(self) -> None:
+        """Do nothing: memory is this process's own."""
+
     def open(self, partition: int) -> None:
         """Make *partition* usable, empty when new; opening twice changes nothing."""
         self._partitions.setdefault(partition, _Partition())

@@ -121,7 +121,7 @@ class RocksDbStore:
         """
         if partition in self._partitions:
             return
-        self._claim()
+        self.claim()
         quarantine = Quarantine(self._directory, partition)
         if quarantine.is_marked:
             quarantine.set_aside("an earlier read or write found it damaged")
@@ -214,7 +214,7 @@ class RocksDbStore:
     def drop(self, partition: int) -> None:
         """Forget everything of *partition*, open or not: its files and what was set aside of it."""
         self.close(partition)
-        self._claim()
+        self.claim()
         Quarantine(self._directory, partition).remove_all()
 
     def close(self, partition: int) -> None:
@@ -235,8 +235,12 @@ class RocksDbStore:
         except KeyError:
             raise not_open(partition) from None
 
-    def _claim(self) -> None:
-        """Make the directory, for this user alone, and lock it."""
+    def claim(self) -> None:
+        """
+        Make the directory, for this user alone, and lock it; claiming twice changes nothing.
+
+        Raises ConfigError when it cannot be made, or another process holds it.
+        """
         try:
             self._directory.parent.mkdir(parents=True, exist_ok=True)
             self._directory.mkdir(mode=0o700, exist_ok=True)

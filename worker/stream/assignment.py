@@ -191,6 +191,10 @@ class Assignment:
             places = {TopicPartition(self._settings.input_topic, partition): partition for partition in partitions}
             first = await consumer.beginning_offsets(list(places)) if places else {}
             end = await high_watermarks(consumer, places) if places else {}
+        except BaseException:
+            for partition in partitions:  # they are about to be others'
+                shared.store.close(partition)
+            raise
         finally:
             await consumer.stop()
         owned = {}

@@ -95,9 +95,9 @@ async def read_changelog(settings: Settings) -> dict[tuple[int, bytes], bytes]:
     try:
         await _start(consumer, settings)
         partitions = [TopicPartition(topic, number) for number in range(await _partitions(consumer, topic))]
-        consumer.assign(partitions)
+        # Before anything is fetched: the look-up reads uncommitted for a moment.
         ends = await high_watermarks(consumer, partitions)
-        await consumer.seek_to_beginning(*partitions)
+        consumer.assign(partitions)
         return await _read_until(consumer, ends)
     finally:
         await consumer.stop()

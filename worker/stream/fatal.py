@@ -29,19 +29,22 @@ def die(error: BaseException) -> None:
     Nothing is flushed to Kafka or to the store: whatever was not committed happens again after the restart.
     """
     code = exit_code_of(error)
-    log_event(
-        _log,
-        logging.CRITICAL,
-        "worker_ends",
-        exit_code=code,
-        code=error.code if isinstance(error, WorkerError) else RestartRequired.code,
-        reason=describe(error),
-    )
-    for handler in (*logging.getLogger().handlers, *_log.handlers):
-        handler.flush()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        log_event(
+            _log,
+            logging.CRITICAL,
+            "worker_ends",
+            exit_code=code,
+            code=error.code if isinstance(error, WorkerError) else RestartRequired.code,
+            reason=describe(error),
+        )
+        for handler in (*logging.getLogger().handlers, *_log.handlers):
+            handler.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # closed by whoever started us
+                stream.flush()
+    finally:
+        os._exit(code)  # also where nothing can be written any more
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -45,6 +45,9 @@ class PartitionLike(Protocol):
     def fold(self, records: Sequence[Any], get_many: GetMany) -> None:
         """Take *records* into the open round."""
 
+    def note_present(self, now_ms: int) -> None:
+        """Hear what time it is: no record's time beyond it is to be believed."""
+
     def advance_wall(self, now_ms: int) -> None:
         """Nothing older than *now_ms* is still unread."""
 

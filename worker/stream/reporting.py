@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from worker.stream.app import WorkerApp
 
 _INTERVAL_S = 1.0
+_SILENCE_S = 15
 
 
 def release() -> str:
@@ -28,14 +29,15 @@ def release() -> str:
 def status_of(app: WorkerApp, models: tuple[Model, ...]) -> Status:
     """Return where *app* stands right now; reads memory only."""
     settings, assignment = app.settings, app.assignment
+    problem = _silence(app) if assignment.is_ready else _why_not_ready(app)
     return Status(
         version=release(),
         app_id=settings.app_id,
         topic=settings.input_topic,
         guarantee=settings.guarantee,
         is_live=True,  # a worker that is not ends by itself
-        is_ready=assignment.is_ready,
-        problem="" if assignment.is_ready else _why_not_ready(app),
+        is_ready=not problem,
+        problem=problem,
         partitions=tuple(_partitions(app)),
         models=tuple(ModelStatus(name=model.name, version=model.version, digest=model.digest) for model in models),
     )
@@ -50,6 +52,13 @@ async def report_lag(app: WorkerApp) -> None:
         if app.assignment.restore is not None:
             app.observer.restore_going_on(app.assignment.restore)
         await asyncio.sleep(_INTERVAL_S)
+
+
+def _silence(app: WorkerApp) -> str:
+    """Return that the broker has not answered any poll for long; empty when it has, or nothing is owned."""
+    polls = [one.progress.polled_ms for one in app.assignment.owned.values() if one.progress is not None]
+    silent_s = (now_ms() - max(polls)) // 1000 if polls else 0
+    return f"no broker has answered for {silent_s} s" if silent_s > _SILENCE_S else ""
 
 
 def _why_not_ready(app: WorkerApp) -> str:

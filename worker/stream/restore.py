@@ -51,6 +51,7 @@ class PartitionRestore:
     stored: int | None  # last offset the store includes
     rows: int = 0  # read so far
     lost: dict[bytes, bytes] = field(default_factory=dict)  # values hidden by a later row with a lower fence
+    first_lost: int | None = None  # offset of the first row that hid one
 
     @property
     def is_complete(self) -> bool:
@@ -163,7 +164,7 @@ class Restore:
             if one.is_complete:
                 consumer.pause(place)
                 end = one.position - 1
-                if end >= 0 and end != one.stored:
+                if end >= 0 and end != one.stored and not one.lost:
                     self._store.write(partition, {}, [], [], one.stored, end)
                     one.stored = end
 
@@ -174,8 +175,11 @@ class Restore:
         new = self._merged(one, rows, old) if self._merges else {row.key: row.value for row in rows}
         puts = {key: value for key, value in new.items() if value is not None}
         deletes = [key for key, value in new.items() if value is None]
-        self._store.write(one.partition, puts, deletes, self._due_changes(old, new), one.stored, rows[-1].offset)
-        one.stored = rows[-1].offset
+        last = rows[-1].offset
+        if one.first_lost is not None:  # until the losers are put again, a restore must begin before them
+            last = max(-1 if one.stored is None else one.stored, one.first_lost - 1)
+        self._store.write(one.partition, puts, deletes, self._due_changes(old, new), one.stored, last)
+        one.stored = last
         one.rows += len(rows)
         await asyncio.sleep(0)  # between batches, for heartbeats of the process and its status page
 
@@ -189,6 +193,7 @@ class Restore:
             best = new[row.key] if row.key in new else old[row.key]
             if best is not None and row.value is not None and fence_of(row.value) < fence_of(best):
                 one.lost[row.key] = best
+                one.first_lost = row.offset if one.first_lost is None else one.first_lost
                 continue
             new[row.key] = row.value
             one.lost.pop(row.key, None)

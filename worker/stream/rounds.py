@@ -102,6 +102,7 @@ class OwnedPartition:
         self._open_first_ms: int | None = None  # record time of the first record of the open round
         self._under_way_first_ms: int | None = None
         self.is_settling = False  # no new work, only what is under way
+        self.is_timer_waiting = False  # timers go next: a round that is full leaves them its place
         self.is_closed = False
 
     @property
@@ -152,6 +153,7 @@ class OwnedPartition:
             )
         if progress is not None:
             self.progress = progress
+            self.scoring.note_present(progress.polled_ms)
             self._position_taken = progress.position
         if records:
             self._backlog.append(list(records))
@@ -249,7 +251,7 @@ class OwnedPartition:
         self._end_when_possible()
 
     def _end_when_possible(self) -> None:
-        if self.under_way is None:
+        if self.under_way is None and not self.is_timer_waiting:
             self._guarded(self.end_round)
         else:
             self._is_overdue = True
@@ -276,8 +278,14 @@ class OwnedPartition:
         self.under_way = None
         self._under_way_first_ms = None
         if task.cancelled():
-            return
-        if (error := task.exception()) is not None:
+            if not self.is_closed:  # nobody knows how far it came
+                self._shared.die(RestartRequired(what=f"partition {self.number}", problem="a round was cancelled"))
+        elif (error := task.exception()) is not None:
             self._shared.die(error)
-        elif self._is_overdue:
+        else:
+            self.end_if_overdue()
+
+    def end_if_overdue(self) -> None:
+        """End the open round if it was to end while another was under way, unless timers have still to add to it."""
+        if self._is_overdue and not self.is_timer_waiting:
             self._guarded(self.end_round)

@@ -144,6 +144,6 @@ def _key(line: bytes, number: int, *, is_raw: bool) -> bytes | None:
             return None
         raise ConfigError(
             where=f"line {number}, {refused.path}",
-            problem=f"{refused.event_code}: {refused.fields['problem']}",
-            fix="correct it, or send it as it is with --raw to see it dead-lettered",
+            problem=f"{refused.event_code}: {refused.fields['problem']}; what stands before this line was sent",
+            fix="correct it and send the rest (a repeat within the lateness of the model counts once), or send all as it is with --raw",
         ) from refused

@@ -48,15 +48,29 @@ class Timers:
             one.scoring.advance_wall(one.progress.polled_ms)
         before: list[Due] = []
         while (until := one.scoring.due_until()) is not None:
-            # The index knows what rounds that are under way have changed only once they are stored.
-            while one.under_way is not None:
-                await asyncio.wait({one.under_way})
+            await self._turn_of(one)
             if one.is_settling or one.is_closed:
                 return
             entries = self._store.due_before(one.number, until, _ENTRIES_A_ROUND)
             if not entries or entries == before:
-                return
+                break
             before = entries
             one.fire(entries)
             one.end_round()
             self.moved_at = monotonic()
+        one.end_if_overdue()
+
+    async def _turn_of(self, one: OwnedPartition) -> None:
+        """
+        Wait until no round of *one* is under way: the index knows what a round has changed only once it is stored.
+
+        While records come faster than rounds are carried, the next round would begin before this wakes, each time anew; so it is
+        held back meanwhile.
+        """
+        one.is_timer_waiting = True
+        try:
+            while one.under_way is not None:
+                await asyncio.wait({one.under_way})
+                self.moved_at = monotonic()
+        finally:
+            one.is_timer_waiting = False

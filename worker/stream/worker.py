@@ -70,6 +70,7 @@ async def _run(settings: Settings, models: tuple[Model, ...], parts: Parts, conn
     if not await _unless(stop, topics.ensure(settings, within_s=connect_within_s)):
         return 0
     app = create_app(settings, models=models, metrics=Metrics(), parts=parts)
+    app.contacts.claim()  # before joining the group: a worker that cannot keep state must not take partitions from one that can
     for model in models:
         code = f"{model.version} {model.digest[:12]}"
         app.metrics.set(catalogue.MODELS, 1, model=model.name, code=code)
@@ -116,6 +117,8 @@ async def _serve(app: WorkerApp, stop: asyncio.Event) -> int:
             await _stop(app)
     except TimeoutError:
         app.die(RestartRequired(what="stop", problem=f"rounds and client did not end within {_STOP_WITHIN_S:g} s"))
+    except Exception as error:  # noqa: BLE001 - the client's thread would keep the process, and its partitions, for ever
+        app.die(error)
     for task in (*parts, stopping):
         task.cancel()
     await asyncio.gather(*parts, stopping, return_exceptions=True)

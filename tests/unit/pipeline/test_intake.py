@@ -180,3 +180,29 @@ def test_books_balance_over_every_fate(key: bytes | None) -> None:
         "replayed": 1,
     }
     assert counts["received", ""] == 6
+
+
+@pytest.mark.parametrize("mark", [None, b"1:2:" + b"9" * 5000, b"1:2:0", b"\xff:\xff", b""])
+def test_odd_forwarding_mark_of_a_producer_neither_stops_a_partition_nor_moves_an_event(mark: bytes | None) -> None:
+    """A header is whatever a producer puts there; one that ends the worker would end it again after each restart."""
+    partition = small_partition(MODEL, partition=0, clamp=True)
+    record = act(3, START, timestamp=START, headers=[(FORWARDED, mark)])
+    fold(partition, record)
+    closed = drained(partition)
+    assert closed.counts["effective", "small"] == 1
+    assert closed.counts["clamped", ""] == 0
+    assert partition.newest_ms == START
+
+
+def test_record_without_a_timestamp_does_not_move_its_event() -> None:
+    partition = small_partition(MODEL, partition=0, clamp=True)
+    fold(partition, act(3, START, timestamp=-1))
+    assert partition.newest_ms == START
+
+
+def test_record_that_claims_to_be_of_the_future_does_not_take_the_partition_there() -> None:
+    """One producer's clock would let every lead of the partition cool at once, for ever."""
+    partition = small_partition(MODEL, partition=0, time="wall")
+    partition.note_present(START + DAY)
+    fold(partition, act(3, START, timestamp=START + 30_000 * DAY))
+    assert partition.due_until() == START + DAY - 5_000

@@ -174,3 +174,14 @@ def test_of_two_rows_at_one_offset_the_higher_revision_wins(
     rows = [_Row(0, b"a", _value(5, revision=2)), _Row(1, b"a", _value(5, revision=1))]
     _restore(_Log(rows), store, monkeypatch, merges_by_fence=True)
     assert dict(store.iterate(0)) == {b"a": _value(5, revision=2)}
+
+
+@pytest.mark.parametrize("step", [1, 2, 4])
+def test_rows_to_be_put_again_are_found_again_when_the_worker_ended_before_it_had_put_them(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """The next compaction would keep the late row alone, and the next restore on an empty disk would believe it."""
+    for _ in range(2):
+        restore = _restore(_Log(STALE, step=step), store, monkeypatch, merges_by_fence=True)
+        assert [(row.key, row.value) for row in restore.lost_rows(0)] == [(b"a", _value(10, total=10))]
+    assert dict(store.iterate(0)) == {b"a": _value(10, total=10), b"b": _value(12, total=2)}

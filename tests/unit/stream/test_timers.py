@@ -100,3 +100,30 @@ def test_an_index_entry_that_stays_does_not_fire_for_ever() -> None:
         assert len(desk.store.due_before(0, 10**15, 10)) == 1
 
     _run(scenario)
+
+
+def test_a_timer_gets_its_turn_while_records_come_faster_than_rounds_are_carried() -> None:
+    """Else nothing would cool during a long catch-up, and the watchdog would end a worker that is well."""
+
+    async def scenario() -> None:
+        desk = Desk(events=10, catching_up=10, has_timers=True)
+        timers = Timers(desk.store, lambda: [desk.one], is_wall=True)
+        desk.one.take([record._replace(key=b"one") for record in records(10)], 0, progress(10, highwater=40))
+        desk.fold_all()
+        await wait_until(lambda: desk.one.under_way is not None, within_s=3, every_s=0.002)
+        firing = asyncio.create_task(timers.fire_due(desk.one))
+        await asyncio.sleep(0)
+        more = [record._replace(key=b"two") for record in records(10, start=10)]
+        desk.one.take(more, 10, progress(20, highwater=40))
+        desk.fold_all()  # the next round is full before the one under way is durable
+        desk.delivery.finish()
+        await wait_until(lambda: len(desk.delivery.rounds) == 2, within_s=3, every_s=0.002)
+        assert _fired(desk), "what was due went into the very next round"
+        while not firing.done():
+            desk.delivery.finish()
+            await asyncio.sleep(0)
+        assert not desk.deaths
+        desk.delivery.finish()
+        await desk.one.settle()
+
+    _run(scenario)
