@@ -244,9 +244,11 @@ async def _locked_state(brokers: str, tmp_path: Path) -> None:
         await first.wait_ready()
         second = run.start("b", LEADSCORE_STORE=f"rocksdb://{tmp_path / 'a' / 'state'}")
         assert await second.wait_ended() == 78
-        await first.wait_ready(count=2)
         await run.send(500)
         await run.assert_exact()
+        assert len(first.events("partitions_assigned")) == 1, (
+            "the first was left alone: the second never joined the group"
+        )
 
 
 def test_a_second_worker_on_the_same_directory_exits_78_and_the_first_goes_on(brokers: str, tmp_path: Path) -> None:
