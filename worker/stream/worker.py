@@ -95,8 +95,9 @@ async def _run(settings: Settings, models: tuple[Model, ...], parts: Parts, conn
 async def _serve(app: WorkerApp, stop: asyncio.Event) -> int:
     """Run *app* until *stop* is set or one of its parts ends."""
     app.in_worker = True
+    starting = asyncio.create_task(app.start(), name="start")
     parts = {
-        asyncio.create_task(app.start(), name="start"),
+        starting,
         asyncio.create_task(app.timers.run(), name="timers"),
         asyncio.create_task(report_lag(app), name="lag"),
         asyncio.create_task(Watchdog(app.assignment, lambda: app.kafka_consumer, app.timers).run(), name="watchdog"),
@@ -114,6 +115,7 @@ async def _serve(app: WorkerApp, stop: asyncio.Event) -> int:
         return exit_code_of(failure)
     try:
         async with asyncio.timeout(_STOP_WITHIN_S):
+            await asyncio.wait({starting})  # Faust hangs when it is stopped in the middle of its start
             await _stop(app)
     except TimeoutError:
         app.die(RestartRequired(what="stop", problem=f"rounds and client did not end within {_STOP_WITHIN_S:g} s"))
