@@ -6,7 +6,6 @@ Every error this worker raises on purpose, in one tree; never raised for a bug.
     WorkerError
     ├── ConfigError          config.invalid         operator: exit 78
     ├── ModelError           model.invalid          operator: exit 78, before anything connects
-    ├── UnsupportedEvent     config.unsupported     operator: exit 78, the offset stays
     ├── StateError           state.unreadable       operator: exit 78
     ├── DependencyError      dependency.unreachable time: retried, then exit 69
     ├── RestartRequired      worker.restart         us: exit 70, the supervisor starts us again
@@ -47,17 +46,6 @@ class ModelError(WorkerError):
 
     code = "model.invalid"
     text = "{where}: {finding}: {problem}\n  fix: {fix}"
-    exit_code = 78
-
-
-class UnsupportedEvent(WorkerError):
-    """An event whose effect this version cannot give; consuming it would lose it. Fields: event_type, topic, partition, offset."""
-
-    code = "config.unsupported"
-    text = (
-        "{topic}[{partition}]@{offset}: an event of type {event_type} has an effect on scores that this version does not know\n"
-        "  fix: run a version that knows it (nothing was consumed), or stop producing it"
-    )
     exit_code = 78
 
 

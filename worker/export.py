@@ -20,11 +20,12 @@ from worker.pipeline.told import status_name
 from worker.scoring.reading import read, shown, tier_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from worker.scoring.contact import Contact
+    from worker.scoring.contact import Contact, ModelState
     from worker.scoring.model import Model
+    from worker.scoring.state import Fold
 
 HEADER = ("contact_id", "unscored", "score", "shown", "tier", "groups", "latch", "sequence")
 
@@ -51,22 +52,7 @@ def score_lines(contacts: Iterable[tuple[bytes, Contact]], model: Model, index: 
     Raises StateError when an event newer than *as_of_ms* is already folded into a base: no state that old is kept.
     """
     lines = []
-    for key, contact in sorted(contacts, key=lambda item: item[0]):
-        state = contact.models[index]
-        if state is None or not state.history.journal:
-            continue
-        if state.history.base is None and state.history.journal[0].at_ms > as_of_ms:
-            continue
-        if state.history.journal[-1].at_ms <= as_of_ms:
-            for _ in handle_due(model, state, as_of_ms):
-                pass  # the latch moves; who wrote the state has told, or is about to tell, what follows
-        fold = state.history.fold_as_of(model, as_of_ms)
-        if fold is None:
-            raise StateError(
-                where=f"model {model.name}",
-                problem=f"state as of {format_instant(as_of_ms)} is no longer kept: newer events are folded in",
-                fix="ask for a later instant, or replay the history",
-            )
+    for key, state, fold in folds_as_of(contacts, model, index, as_of_ms):
         reading = read(model, fold, as_of_ms)
         groups = {group.name: value for group, value in zip(model.groups, reading.groups, strict=True)}
         lines.append(
@@ -82,6 +68,35 @@ def score_lines(contacts: Iterable[tuple[bytes, Contact]], model: Model, index: 
             )
         )
     return lines
+
+
+def folds_as_of(
+    contacts: Iterable[tuple[bytes, Contact]], model: Model, index: int, as_of_ms: int
+) -> Iterator[tuple[bytes, ModelState, Fold]]:
+    """
+    Yield key, state and fold as of *as_of_ms* of each contact that *model*, the one at *index*, knows then, in byte order of ids.
+
+    What is due up to that instant is handled on the way. Callers must not change the folds.
+
+    Raises StateError when an event newer than *as_of_ms* is already folded into a base.
+    """
+    for key, contact in sorted(contacts, key=lambda item: item[0]):
+        state = contact.models[index]
+        if state is None or state.history.newest_ms is None:
+            continue
+        if state.history.base is None and state.history.instants[0] > as_of_ms:
+            continue
+        if state.history.instants[-1] <= as_of_ms:
+            for _ in handle_due(model, state, as_of_ms):
+                pass  # the latch moves; who wrote the state has told, or is about to tell, what follows
+        fold = state.history.fold_as_of(model, as_of_ms)
+        if fold is None:
+            raise StateError(
+                where=f"model {model.name}",
+                problem=f"state as of {format_instant(as_of_ms)} is no longer kept: newer events are folded in",
+                fix="ask for a later instant, or replay the history",
+            )
+        yield key, state, fold
 
 
 def scores_csv(lines: Iterable[ScoreLine]) -> str:
@@ -125,14 +140,14 @@ def transitions_jsonl(values: Iterable[bytes]) -> bytes:
 
 def write_files(directory: Path, scores: str, transitions: bytes | None) -> None:
     """Write what there is into *directory*, made when absent."""
-    directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / "scores.csv", scores.encode())
+    write_file(directory / "scores.csv", scores.encode())
     if transitions is not None:
-        _write(directory / "transitions.jsonl", transitions)
+        write_file(directory / "transitions.jsonl", transitions)
 
 
-def _write(file: Path, content: bytes) -> None:
-    """Write a file that only its owner can read: it names contacts."""
+def write_file(file: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, since it names contacts; its folder is made when absent."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.touch(mode=0o600)
     file.chmod(0o600)
     file.write_bytes(content)

@@ -21,9 +21,9 @@ from tests.support.history_run import end_marks, sent_records
 from tests.support.invalid_examples import load_invalid_examples
 from tests.support.kafka import Place, Sent, read_all
 from tests.support.simulated import MODEL, simulated_lines
-from worker.contracts.event import UNSUPPORTED_TYPES
+from tests.support.stories import brief, compacted, day, happened, shown_day, tell, told_by
+from worker.contracts.event import RESERVED_TYPES
 from worker.contracts.partitioner import partition_of
-from worker.errors import UnsupportedEvent
 
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
 GOOD_TO_BAD = 99
@@ -213,46 +213,55 @@ def test_a_misplaced_record_is_forwarded_and_counts_once(brokers: str, tmp_path:
     asyncio.run(_misplaced_records(brokers, tmp_path, guarantee))
 
 
-async def _stops_at(brokers: str, directory: Path, event_type: str) -> None:
-    good = simulated_lines(400, days=2, contacts=300, seed=8)
-    contact = b"contact-1"
-    unsupported = {
-        "id": "unsupported-1",
-        "contact_id": contact.decode(),
-        "type": event_type,
-        "occurred_at": "2026-01-05T08:00:00Z",
-        "properties": {"points": 5, "reason": "met at a fair"},
-    }
-    home = partition_of(contact, PARTITIONS)
-    async with running_cluster(brokers, directory, model=MODEL) as cluster:
-        first = cluster.start("worker", is_supervised=False)
-        await first.wait_ready()
-        await send_now(brokers, cluster.source, sent_records(good))
-        await cluster.settled()
-        before = await cluster.committed()
-        (place,) = await send_now(brokers, cluster.source, [Sent(home, contact, orjson.dumps(unsupported))])
-        assert place.offset == before[home]
-        await send_now(brokers, cluster.source, [Sent(home, contact, line) for line in (b"bad", b"worse")])
-        assert await first.wait_ended() == UnsupportedEvent.exit_code == 78
-        second = cluster.start("worker", is_supervised=False)
-        assert await second.wait_ended(within_s=60) == 78
-        for worker in (first, second):
-            (end,) = worker.events("worker_ends")
-            assert end["code"] == UnsupportedEvent.code
-            assert f"{cluster.source}[{home}]@{place.offset}" in end["reason"]
-            assert event_type in end["reason"]
-        after = await cluster.committed()
-        assert after == before, "the offset stays"
-        letters = await read_all(brokers, cluster.dead_letters)
-        assert not any(letters.values()), "nothing behind it was handled"
+RESERVED_MODEL = """\
+model: reserved
+version: 1
+rules:
+  - {rule: form, when: {type: form.submitted}, points: 60}
+  - {rule: decides, when: {attributes.title: ceo}, points: 60}
+qualify: {when: {score: {at_least: 100}}, require: [attributes.email]}
+"""
 
 
-async def _stop_at_each(brokers: str, directory: Path) -> None:
-    await asyncio.gather(*(_stops_at(brokers, directory / one, one) for one in sorted(UNSUPPORTED_TYPES)))
+async def _reserved(brokers: str, directory: Path) -> None:
+    model = directory / "reserved.yaml"
+    model.write_text(RESERVED_MODEL, "utf-8")
+    async with running_cluster(brokers, directory, model=str(model)) as cluster:
+        cluster.start("worker")
+        await cluster.wait_ready("worker", partitions=PARTITIONS)
+        await tell(
+            cluster,
+            happened("of good title", "form.submitted", 1),
+            happened("of good title", "contact.updated", 2, title="CEO", email="a@example.com"),
+            happened("met at a fair", "contact.updated", 1, email="b@example.com"),
+            happened("met at a fair", "score.adjusted", 2, points=100, reason="met at a fair", expires_at=day(4)),
+            happened("forgotten", "contact.updated", 1, title="CEO", email="c@example.com"),
+            happened("forgotten", "form.submitted", 2),
+            happened("forgotten", "contact.erased", 3),
+            happened("held", "score.adjusted", 1, points=100, reason="met at a fair"),
+            until=3 + 3,
+        )
+        assert brief(await told_by(cluster), "cause", "score", "at") == [
+            ("forgotten", "lead.sales_ready", 1, "form.submitted", 120.0, shown_day(2)),
+            ("forgotten", "lead.cooled", 1, "contact.erased", None, shown_day(3)),
+            ("met at a fair", "lead.sales_ready", 1, "score.adjusted", 100.0, shown_day(2)),
+            ("of good title", "lead.sales_ready", 1, "contact.updated", 120.0, shown_day(2)),
+        ]
+        await tell(cluster, until=5 + 3)
+        last = brief(await told_by(cluster), "cause", "score", "at")[3]
+        assert last == ("met at a fair", "lead.cooled", 1, "timer", 0.0, shown_day(4)), "points by hand had their day"
+        scores = {row.key.decode(): orjson.loads(row.value) for row in await compacted(brokers, cluster.scores)}
+        assert {name: row["models"]["reserved"]["status"] for name, row in scores.items()} == {
+            "of good title": "ready",
+            "met at a fair": "open",
+            "held": "held",
+        }
+        assert not any((await read_all(brokers, cluster.dead_letters)).values())
+        await cluster.stop()
 
 
 @pytest.mark.timeout(180)
-def test_a_worker_stops_at_an_event_whose_effect_it_does_not_know(brokers: str, tmp_path: Path) -> None:
-    """If this fails, an erasure or a correction is consumed without effect, and nobody can tell which ones were."""
-    assert {"contact.updated", "contact.erased", "score.adjusted"} == UNSUPPORTED_TYPES
-    asyncio.run(_stop_at_each(brokers, tmp_path))
+def test_events_of_reserved_types_have_their_effect(brokers: str, tmp_path: Path) -> None:
+    """If this fails, an erasure or a correction is consumed, and nothing of what it says happens."""
+    assert {"contact.updated", "contact.erased", "score.adjusted"} <= RESERVED_TYPES
+    asyncio.run(_reserved(brokers, tmp_path))

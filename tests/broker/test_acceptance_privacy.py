@@ -32,7 +32,7 @@ def event(number: int, event_type: str, **fields: Any) -> dict[str, Any]:
     """Return an event full of canaries."""
     return {
         "id": f"{CANARY}-event-{number}",
-        "contact_id": f"{CANARY}.{number % 49}@example.org",
+        "contact_id": f"{CANARY}.{number % 50}@example.org",
         "type": event_type,
         "occurred_at": format_instant(START_MS + number * MS_PER_MINUTE),
         "source": f"{CANARY} gateway",
@@ -55,9 +55,14 @@ def record(one: Mapping[str, Any], *, partition: int | None = None, value: bytes
 
 
 def good_records() -> list[Sent]:
-    """Events that are scored: some qualify their contact, some cool it, one in ten lies in the wrong partition."""
+    """Events that are scored: some qualify their contact, some cool it, some end all that is known; one in ten lies in the wrong partition."""
     types = ("form.submitted", "demo.requested", "email.unsubscribed", "page.viewed", "sales.recycled")
+    types += ("contact.updated", "score.adjusted")
     events = [event(number, types[number % len(types)]) for number in range(500)]
+    events += [event(number, "contact.erased") for number in range(500, 510)]
+    for one in events:
+        if one["type"] == "score.adjusted":
+            one["properties"] |= {"points": 10, "reason": f"{CANARY} called", "author": CANARY, "group": CANARY}
     return [
         record(one, partition=number % PARTITIONS if number % 10 == 0 else None) for number, one in enumerate(events)
     ]
@@ -162,13 +167,18 @@ def test_logs_and_pages_name_no_contact_whatever_it_sends(brokers: str, tmp_path
     asyncio.run(_scores_in_silence(brokers, tmp_path))
 
 
-async def _crashes_at_an_event(cluster: Cluster) -> None:
-    """End by an event whose effect is not known."""
+async def _refuses_another_erasure_key(cluster: Cluster) -> None:
+    """End by an erasure key that would find no gravestone again."""
     worker = cluster.start("worker", is_supervised=False)
     await worker.wait_ready()
-    await send_now(cluster.brokers, cluster.source, [*good_records(), record(event(501, "contact.erased"))])
-    assert await worker.wait_ended(within_s=60) == 78
-    assert_logs_say_nothing([worker])
+    await send_now(cluster.brokers, cluster.source, good_records())
+    await cluster.settled()
+    assert await worker.stop() == 0
+    cluster.environ["LEADSCORE_ERASURE_KEY"] = CANARY * 3
+    another = cluster.start("worker", is_supervised=False)
+    assert await another.wait_ended(within_s=60) == 78
+    assert "another LEADSCORE_ERASURE_KEY" in another.events("worker_ends")[0]["reason"]
+    assert_logs_say_nothing([worker, another])
 
 
 async def _crashes_at_foreign_state(cluster: Cluster) -> None:
@@ -193,7 +203,7 @@ async def _crashes_by_a_bug(cluster: Cluster) -> None:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("crash", [_crashes_at_an_event, _crashes_at_foreign_state, _crashes_by_a_bug])
+@pytest.mark.parametrize("crash", [_refuses_another_erasure_key, _crashes_at_foreign_state, _crashes_by_a_bug])
 def test_the_last_words_of_a_worker_name_no_contact(brokers: str, tmp_path: Path, crash: Any) -> None:
     """If this fails, the one log line that everybody copies into tickets has somebody's address in it."""
 

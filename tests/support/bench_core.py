@@ -100,7 +100,7 @@ def measure_parts(model: Model, records: Sequence[CoreRecord], store: DictStore)
     events: list[Event] = []
     traces: list[Trace | None] = []
     decode = _cost(lambda: events.extend(decode_event(record.value, record.key) for record in records), count)
-    match = _cost(lambda: traces.extend(map(matcher.match, events)), count)
+    match = _cost(lambda: traces.extend(matcher.match(event, event.occurred_at) for event in events), count)
     fold = _cost(lambda: _fold_all(model, events, traces), count)
     values = [value for key, value in store.values.items() if not key.startswith(PARTITION_KEY[:1])]
     contacts = [decode_contact(value, [model], [matcher]) for value in values]
@@ -118,7 +118,7 @@ def _fold_all(model: Model, events: Sequence[Event], traces: Sequence[Trace | No
         if history is None:
             history = histories[event.contact_id] = History()
         event_id = pack_id(event.id)
-        if not history.has(event_id):
+        if not history.has(model, event_id):
             history.accept(model, event.occurred_at, event_id, trace)
 
 

@@ -66,7 +66,7 @@ class Cluster:
     Args:
         brokers: The broker.
         directory: Where logs and state of the workers lie, a folder each.
-        model: Scoring model, a shipped name or a file.
+        model: Scoring model, a shipped name or a file; several with commas between.
         guarantee: exactly_once or at_least_once.
         environ: More LEADSCORE_* variables, for every worker and command.
     """
@@ -250,12 +250,14 @@ class Cluster:
         )
 
     async def stored(self) -> dict[tuple[int, bytes], bytes]:
-        """Return the value of each partition and key of the changelog: the one of the highest fence."""
+        """Return the value of each partition and key of the changelog: the one of the highest fence since its last tombstone."""
         values: dict[tuple[int, bytes], bytes] = {}
         for number, records in (await read_all(self.brokers, self.settings.changelog_topic)).items():
             for record in records:
                 place = number, record.key
-                if place not in values or fence_of(record.value) >= fence_of(values[place]):
+                if record.value is None:
+                    values.pop(place, None)
+                elif place not in values or fence_of(record.value) >= fence_of(values[place]):
                     values[place] = record.value
         return values
 

@@ -61,6 +61,25 @@ async def replayed(lines: Sequence[bytes], model: str, directory: Path, *, end_m
     return Expected(lines, model, load_model(model), scores, transitions, end_ms)
 
 
+async def replayed_together(
+    lines: Sequence[bytes], models: Sequence[str], directory: Path, *, end_ms: int
+) -> list[Expected]:
+    """Replay *lines*, in their order of arrival, under several *models* at once; one part for each."""
+    file = _written(lines, directory)
+    named = [part for model in models for part in ("--model", model)]
+    await leadscore(
+        *("replay", str(file), *named, "--as-of", format_instant(end_ms), "--out", str(directory), "--limit", "1"),
+        directory=directory,
+    )
+    parts = []
+    for source in models:
+        model = load_model(source)
+        folder = directory / model.name
+        scores, transitions = (folder / "scores.csv").read_bytes(), (folder / "transitions.jsonl").read_bytes()
+        parts.append(Expected(lines, source, model, scores, transitions, end_ms))
+    return parts
+
+
 def _written(lines: Sequence[bytes], directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "history.jsonl"
@@ -140,6 +159,25 @@ def as_file(found: Records) -> bytes:
     return transitions_jsonl(record.value for records in found.values() for record in records)
 
 
+def of_model(found: Records, name: str) -> Records:
+    """Return the records of the qualifications topic that the model *name* told."""
+    return {
+        number: [record for record in records if orjson.loads(record.value)["model"] == name]
+        for number, records in found.items()
+    }
+
+
+def without_coordinates(values: Iterable[bytes]) -> Counter[bytes]:
+    """Count whole transitions by all that they say, but where the event that led to them lay."""
+    counted: Counter[bytes] = Counter()
+    for value in values:
+        told = orjson.loads(value)
+        if "event" in told:
+            told["event"] = told["event"]["id"]
+        counted[_canonical(told)] += 1
+    return counted
+
+
 # ---- the scores topic
 
 
@@ -195,8 +233,11 @@ def _rows_of(model: Model, found: Records) -> Iterator[Row]:
         last = {record.key: record.offset for record in records}
         for record in records:
             assert record.key is not None
-            row = orjson.loads(record.value)["models"][model.name]
-            yield Row(record.key, parse_instant(row["as_of"]), row, last[record.key] == record.offset)
+            if record.value is None:
+                continue  # the contact was erased
+            row = orjson.loads(record.value)["models"].get(model.name)
+            if row is not None:
+                yield Row(record.key, parse_instant(row["as_of"]), row, last[record.key] == record.offset)
 
 
 def _readings(model: Model, events: Sequence[tuple[int, bytes]], row: Row) -> Iterator[tuple[object, ...] | None]:

@@ -52,6 +52,7 @@ class CountingPartition:
         self.newest_ms: int | None = None
         self.pending = 0
         self.has_transitions = False
+        self.carries_over_from: bytes | None = None  # counting has no versions
         self._output_topic = output_topic
         self._has_timers = has_timers
         self._revision = 0 if row is None else decode(row).revision
@@ -110,6 +111,9 @@ class CountingPartition:
             self._states[key] = state._replace(fire_ms=-1, revision=state.revision + 1)
             self._dirty[key] = None
 
+    def carry_over(self, keys: Sequence[bytes], get_many: GetMany, *, is_last: bool) -> None:
+        raise AssertionError("there is nothing to carry over")
+
     def drain(self, position: int | None = None) -> Round | None:
         moved = position is not None and position > self.next_offset
         if not (self.pending or self._dirty or self._outputs or self._stale or moved):
@@ -152,7 +156,7 @@ class CountingPartition:
 def counting_pipeline(output_topic: str, *, has_timers: bool = False) -> Pipeline:
     """Return the pipeline for `create_app`; outputs go to *output_topic*."""
 
-    def make_partition(partition: int, _: int, row: bytes | None) -> CountingPartition:
+    def make_partition(partition: int, _: int, row: bytes | None, _get_many: object) -> CountingPartition:
         return CountingPartition(partition, row, output_topic, has_timers=has_timers)
 
     return Pipeline(make_partition, fence_of, fire_of)

@@ -4,6 +4,10 @@ The fenced blocks of our texts, and what it takes to run them as a reader would.
 What follows the language in a fence says what a test does with the block:
 
 - ``file=NAME``: it is written under that name before the shell blocks of its text run.
+- ``cases=NAME``: it holds cases of the model in the block ``file=NAME`` of its text, or of the shipped model NAME; with
+  ``wrong`` one of them does not hold.
+- ``warns``: lint has something to say of this model, and the text says why it stays as it is.
+- ``needs=fit``: it runs where scikit-learn is installed.
 - ``output``: what the shell or Python block before it prints; ``...`` stands for anything, and with ``figures`` the
   digits and the names of simulated people may differ.
 - ``schema=PATH``: the schema below schemas/ that a JSON block fits.
@@ -29,6 +33,7 @@ TEXTS = (
     "schemas/README.md",
     "tests/README.md",
     "worker/DECISIONS.md",
+    "worker/cases/README.md",
     "worker/scoring/README.md",
     "worker/stream/README.md",
 )
@@ -118,6 +123,11 @@ def whole_model(content: str) -> str:
     rules = f"rules:\n{content}" if content.startswith("- ") else content
     with_rules = rules if re.search(r"^rules:", rules, re.MULTILINE) else rules + _RULES
     return with_rules if re.search(r"^model:", content, re.MULTILINE) else _HEAD + with_rules
+
+
+def whole_cases(content: str) -> str:
+    """Return *content*, a list of cases or a whole cases file, as a cases file."""
+    return f"cases:\n{content}" if content.startswith("- ") else content
 
 
 def difference(shown: Block, printed: str) -> str:

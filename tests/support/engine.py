@@ -101,7 +101,15 @@ class RestartedPartition:
         """Return the partition as it comes up from what is stored."""
         (row,) = self._get_many([PARTITION_KEY])
         options = PipelineOptions(time="stream", clamp=False, cache_contacts=1)
-        return Partition(topics=TOPICS, partition=0, partitions=1, models=[self.model], options=options, row=row)
+        return Partition(
+            topics=TOPICS,
+            partition=0,
+            partitions=1,
+            models=[self.model],
+            options=options,
+            row=row,
+            get_many=self._get_many,
+        )
 
     def run(self, rounds: Iterable[Sequence[EngineRecord]], *, restart: bool = True, fire: bool = True) -> None:
         """Handle *rounds*; with *restart* the process ends after each, without *fire* it was down for every timer."""

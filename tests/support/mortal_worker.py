@@ -1,9 +1,10 @@
 """
 A worker with real scoring that can be made to fail where no outside hand reaches.
 
-Run as a program it is `leadscore run` with two hooks. It kills itself inside the next round that tells sales something, at
-the step that a file in its working directory names. And, where TEST_POISON is set, its scoring fails at the record that
-holds this text, with an error that quotes it: what a bug of the core could do.
+Run as a program it is `leadscore run` with hooks. It kills itself inside the next round that tells sales something, at
+the step that a file in its working directory names. Where TEST_POISON is set, its scoring fails at the record that
+holds this text, with an error that quotes it: what a bug of the core could do. Where TEST_DIES_CARRYING is set, it kills
+itself while it carries states over.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any
 from tests.support.worker_process import ERASURE_KEY, ROOT, WorkerProcess
 
 POISON = "TEST_POISON"
+DIES_CARRYING = "TEST_DIES_CARRYING"
+"""At which round, counted over all partitions, it kills itself while it carries states over to a new version of a model."""
 STEPS: Mapping[str, Sequence[str]] = {
     # before anything is sent; data acknowledged; offsets accepted; durable and not in the store
     "exactly_once": ("begin", "acked", "offsets", "committed"),
@@ -30,6 +33,7 @@ STEPS: Mapping[str, Sequence[str]] = {
 """Where in a round it can die, by guarantee."""
 
 _DIE_AT = Path("die-at")
+_CARRIED_A_ROUND = 16  # few, so that a small test has many rounds
 _is_telling: ContextVar[bool] = ContextVar("_is_telling", default=False)  # each round is a task of its own
 
 
@@ -115,6 +119,25 @@ class QuotingPartition:
         self._inner.fold(records, get_many)
 
 
+def _die_carrying(nth: int) -> None:
+    """Let states be carried over in small rounds, and the process die when the *nth* of them is about to be written."""
+    from worker.stream import assignment
+    from worker.stream.rounds import OwnedPartition
+
+    settle = OwnedPartition.settle_round
+    left = nth
+
+    async def counted(self: OwnedPartition) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        await settle(self)
+
+    assignment._CARRIED_A_ROUND = _CARRIED_A_ROUND
+    OwnedPartition.settle_round = counted  # type: ignore[method-assign]
+
+
 def main() -> int:
     """Run a worker as `leadscore run` does, with the hooks."""
     from worker.scoring.model_file import load_model
@@ -125,9 +148,11 @@ def main() -> int:
     settings = load_settings(os.environ)
     real = scoring_pipeline(settings, tuple(map(load_model, settings.models)))
     poison = os.environ.get(POISON, "").encode()
+    if nth := os.environ.get(DIES_CARRYING):
+        _die_carrying(int(nth))
 
-    def make_partition(partition: int, partitions: int, row: bytes | None) -> Any:
-        scoring = real.make_partition(partition, partitions, row)
+    def make_partition(partition: int, partitions: int, row: bytes | None, get_many: Any) -> Any:
+        scoring = real.make_partition(partition, partitions, row, get_many)
         return QuotingPartition(scoring, poison) if poison else scoring
 
     parts = Parts(

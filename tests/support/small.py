@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from worker.contracts.event import Event, decode_event
 from worker.pipeline import Output, Partition, PipelineOptions, Round, Topics
+from worker.pipeline.inputs import GetMany
 from worker.scoring.history import Accepted, History, pack_id
 from worker.scoring.matching import Matcher, Trace
 from worker.scoring.model import Model
@@ -60,7 +61,7 @@ def event_value(
 
 def trace_of(model: Model, one: Event) -> Trace:
     """Return what *model* keeps of *one*."""
-    trace = Matcher(model).match(one)
+    trace = Matcher(model).match(one, one.occurred_at)
     assert trace is not None, "the event is without trace"
     return trace
 
@@ -94,7 +95,12 @@ class SmallRecord(NamedTuple):
 
 
 def small_partition(
-    *models: Model, row: bytes | None = None, partition: int = 0, partitions: int = 1, **options: Any
+    *models: Model,
+    row: bytes | None = None,
+    partition: int = 0,
+    partitions: int = 1,
+    get_many: GetMany | None = None,
+    **options: Any,
 ) -> Partition:
     """Return a partition that runs in stream time unless told otherwise."""
     return Partition(
@@ -104,6 +110,7 @@ def small_partition(
         models=models,
         options=replace(PipelineOptions(time="stream", clamp=False), **options),
         row=row,
+        get_many=get_many,
     )
 
 

@@ -70,8 +70,12 @@ def test_contact_whose_first_event_comes_later_has_no_line() -> None:
 
 
 def test_instant_that_is_no_longer_kept_is_refused() -> None:
+    contact = contact_of(0, 1, 2)
+    state = contact.models[0]
+    assert state is not None
+    state.history.trim(MODEL)
     with pytest.raises(StateError, match=r"2026-01-01T00:00:00\.000Z"):
-        score_lines([(b"c", contact_of(0, 1, 2))], MODEL, 0, START)
+        score_lines([(b"c", contact)], MODEL, 0, START)
 
 
 def transitions() -> list[bytes]:

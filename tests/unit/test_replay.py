@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from tests.support.small import DAY, HOUR, SECOND, START, event_value, rule, small_model
-from worker.replay import Refused, Replay, replay_lines
+from worker.export import transition_line
+from worker.replay import Line, Origin, Refused, Replay, Terms, batches_of, replay_history, replay_lines
 from worker.scoring.model import Model
 
 MODEL = small_model(
@@ -108,3 +113,99 @@ def test_long_silence_under_a_daily_step_is_replayed_step_by_step() -> None:
     model = small_model(rule("act", 1000), inactivity=[{"after": "1d", "every": "1d", "points": -1}])
     result = replay_lines([model], [event_value("act")], START + 900 * DAY)
     assert round(result.scores["small"][0].score, 6) == 100.0
+
+
+def replayed(
+    *sources: tuple[str, list[bytes]], models: Sequence[Sequence[Model]] = ((MODEL,),), **terms: Any
+) -> list[Replay]:
+    return replay_history(models, batches_of(sources), Terms(**terms))
+
+
+def test_several_files_are_one_history_in_their_order() -> None:
+    """The repeat in the second file is known from the first."""
+    first = [event_value("act"), b""]
+    second = [b"  ", event_value("act"), b"{oops", event_value("act", START + DAY, contact="d")]
+    (result,) = replayed(("a.jsonl", first), ("none", []), ("b.jsonl", second))
+    assert result.counts["duplicate", "small"] == 1
+    assert result.refused == [Refused(3, "event.not_json", "b.jsonl")]
+    told = [json.loads(value)["event"] for value in result.transitions["small"] if b'"event"' in value]
+    assert [(one["topic"], one["partition"], one["offset"]) for one in told] == [("a.jsonl", 0, 0), ("b.jsonl", 0, 3)]
+    assert result.places["small"] == [0, 5, -1]  # the last one is the cooling, which no line led to
+
+
+def test_several_files_and_one_of_all_lines_come_to_the_same() -> None:
+    lines = [event_value("act", START + hour * HOUR, contact=f"c{hour % 7}") for hour in range(200)]
+    (whole,) = replayed(("all", lines))
+    (split,) = replayed(("a", lines[:50]), ("b", lines[50:51]), ("c", lines[51:]))
+    assert split.scores == whole.scores
+    assert split.places == whole.places
+    assert [transition_line(value) for value in split.transitions["small"]] == [
+        transition_line(value) for value in whole.transitions["small"]
+    ]
+
+
+def test_models_of_one_name_replay_beside_each_other_as_they_do_alone() -> None:
+    other = small_model(rule("act", 30), version=2, qualify={"when": {"score": {"at_least": 60}}})
+    lines = [event_value("act", START + n * HOUR, contact=name) for n in range(5) for name in "ab"]
+    this, that = replayed(("", lines), models=[[MODEL], [other]])
+    for model, found in ((MODEL, this), (other, that)):
+        (alone,) = replayed(("", lines), models=[[model]])
+        assert (found.scores, found.transitions, found.counts) == (alone.scores, alone.transitions, alone.counts)
+
+
+def test_transitions_before_the_instant_given_are_kept_back_and_counted() -> None:
+    """The first ready is kept back, and so is its cooling two hours later; the second is told."""
+    lines = [event_value("act"), event_value("act", START + DAY)]
+    (result,) = replayed(("", lines), emit_since_ms=START + HOUR, as_of_ms=START + 2 * DAY)
+    assert [at for _, at, _ in kinds(result)] == ["2026-01-02T00:00:00.000Z", "2026-01-02T01:00:01.000Z"]
+    assert result.counts["kept_back", "small"] == 2
+
+
+def test_changes_of_tier_are_told_when_asked_for() -> None:
+    told = kinds(replayed(("", [event_value("act")]), publish_tiers=True, as_of_ms=START + DAY)[0])
+    assert [kind for kind, _, _ in told] == [
+        "lead.sales_ready", "lead.tier_changed", "lead.cooled", "lead.tier_changed",
+    ]  # fmt: skip
+
+
+def record(place: int, value: bytes | None, timestamp: int, *, key: bytes | None = b"c", partition: int = 2) -> Line:
+    return Line(place, value, timestamp, key, (), Origin("in", partition, 100 + place, is_record=True))
+
+
+def test_records_are_named_by_partition_and_offset() -> None:
+    records = [record(0, b"{oops", START), record(1, None, START), record(2, event_value("act"), START, key=b"other")]
+    (result,) = replay_history([[MODEL]], [[*records, record(3, event_value("act"), START)]], Terms())
+    assert result.refused == [
+        Refused(100, "event.not_json", "in[2]"),
+        Refused(101, "event.null_value", "in[2]"),
+        Refused(102, "event.key_mismatch", "in[2]"),
+    ]
+    (told,) = result.transitions["small"]
+    assert json.loads(told)["event"] == {"id": f"act@{START}", "topic": "in", "partition": 2, "offset": 103}
+
+
+def test_events_that_lie_ahead_of_their_record_are_clamped_as_the_worker_does() -> None:
+    ahead = event_value("act", START + 900 * DAY)
+    (result,) = replay_history([[MODEL]], [[record(0, ahead, START)]], Terms(max_skew_ms=300_000))
+    assert result.as_of_ms == START
+    assert result.counts["clamped", ""] == 1
+
+
+@pytest.mark.parametrize(("skew_ms", "received"), [(300_000, 1), (None, 0)])
+def test_events_are_left_out_by_their_clamped_time(skew_ms: int | None, received: int) -> None:
+    terms = Terms(as_of_ms=START + DAY, max_skew_ms=skew_ms)
+    ahead = record(0, event_value("act", START + 900 * DAY), START)
+    (result,) = replay_history([[MODEL]], [[ahead]], terms)
+    assert result.counts["received", ""] == received
+
+
+def test_watcher_sees_each_event_that_counts_once_with_its_place() -> None:
+    seen: list[tuple[str, int, int]] = []
+    lines = [event_value("act"), b"no event", event_value("x", START + 1), event_value("act", START + DAY)]
+    replay_history(
+        [[MODEL], [MODEL]],
+        batches_of([("", lines)]),
+        Terms(as_of_ms=START + HOUR),
+        watch=lambda event, at_ms, place: seen.append((event.type, at_ms, place)),
+    )
+    assert seen == [("act", START, 0), ("x", START + 1, 2)]

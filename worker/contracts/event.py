@@ -14,11 +14,10 @@ from worker.contracts.event_rules import (
     MAX_EVENT_BYTES,
     MAX_ID_BYTES,
     RESERVED_TYPES,
-    UNSUPPORTED_TYPES,
 )
 from worker.contracts.instants import MAX_INSTANT_MS, MIN_INSTANT_MS, parse_instant
 
-__all__ = ["RESERVED_TYPES", "UNSUPPORTED_TYPES", "Event", "decode_event"]
+__all__ = ["RESERVED_TYPES", "Event", "decode_event"]
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

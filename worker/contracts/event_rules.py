@@ -25,11 +25,14 @@ SALES_TYPES: Final = frozenset({"sales.accepted", "sales.rejected", "sales.recyc
 ADJUSTMENT_TYPE: Final = "score.adjusted"
 """Points given by hand."""
 
+UPDATE_TYPE: Final = "contact.updated"
+"""Attributes of the contact."""
+
+ERASURE_TYPE: Final = "contact.erased"
+"""The end of everything known of a contact."""
+
 CHECKED_TYPES: Final = SALES_TYPES | {ADJUSTMENT_TYPE}
 """Types whose properties are prescribed; those of all others are anything."""
 
-RESERVED_TYPES: Final = CHECKED_TYPES | {"contact.updated", "contact.erased"}
+RESERVED_TYPES: Final = CHECKED_TYPES | {UPDATE_TYPE, ERASURE_TYPE}
 """Types with an effect of their own, whatever the rules of a model say."""
-
-UNSUPPORTED_TYPES: Final = frozenset({"contact.updated", "contact.erased", ADJUSTMENT_TYPE})
-"""Reserved types whose effect this version cannot give: to consume one would be to lose it."""

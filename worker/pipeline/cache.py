@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.scoring.codec import decode_contact
-from worker.scoring.contact import Contact
+from worker.pipeline.graves import contact_of_grave, grave_key
+from worker.scoring.codec import decode_contact, fence_of
+from worker.scoring.contact import NO_FENCE, Contact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from worker.pipeline.inputs import GetMany
+    from worker.scoring.carry_over import Lineage
     from worker.scoring.matching import Matcher
     from worker.scoring.model import Model
 
@@ -23,27 +25,64 @@ class ContactCache:
     it would be read back as it was before.
     """
 
-    __slots__ = ("_limit", "_matchers", "_models", "contacts", "dirty", "in_flight")
+    __slots__ = (
+        "_erasure_key",
+        "_limit",
+        "_matchers",
+        "_models",
+        "contacts",
+        "dirty",
+        "has_graves",
+        "in_flight",
+        "lineage",
+    )
 
-    def __init__(self, models: Sequence[Model], matchers: Sequence[Matcher], limit: int) -> None:
+    def __init__(
+        self, models: Sequence[Model], matchers: Sequence[Matcher], limit: int, *, erasure_key: bytes, has_graves: bool
+    ) -> None:
         self._models = models
         self._matchers = matchers
         self._limit = limit
+        self._erasure_key = erasure_key
+        self.has_graves = has_graves  # whether any contact was ever erased: only then is a grave looked for
+        self.lineage: Lineage | None = None  # earlier versions of models under which values may still be written
         self.contacts: dict[bytes, Contact] = {}
         self.dirty: dict[bytes, Contact] = {}
         self.in_flight: dict[bytes, Contact] = {}
 
     def load(self, keys: Iterable[bytes], get_many: GetMany) -> None:
-        """Bring the contacts of *keys* into memory, those that are not there in one call."""
+        """Bring the contacts of *keys* into memory, those that are not there in one call, and their graves in another."""
         contacts = self.contacts
         missing = [key for key in dict.fromkeys(keys) if key not in contacts]
         if not missing:
             return
         for key, value in zip(missing, get_many(missing), strict=True):
-            if value is None:
-                contacts[key] = Contact(len(self._models))
+            if value is not None:
+                contacts[key] = decode_contact(value, self._models, self._matchers, self.lineage)
             else:
-                contacts[key] = decode_contact(value, self._models, self._matchers)
+                contacts[key] = Contact(len(self._models))
+        if self.has_graves:
+            self._heed_graves(missing, get_many)
+
+    def _heed_graves(self, keys: Sequence[bytes], get_many: GetMany) -> None:
+        """
+        Let nobody come back from before an erasure.
+
+        A value can outlive its tombstone: on a disk that was away while the tombstone was compacted away, or written by a
+        worker that had been cut off. Such a value is older than the grave, and is deleted again.
+        """
+        graves = get_many([grave_key(key, self._erasure_key) for key in keys])
+        for key, grave in zip(keys, graves, strict=True):
+            if grave is None:
+                continue
+            contact = self.contacts[key]
+            if contact.fence < fence_of(grave):
+                is_known = contact.fence != NO_FENCE
+                buried = self.contacts[key] = contact_of_grave(grave, len(self._models))
+                buried.stored_fire_ms = contact.stored_fire_ms
+                if is_known:
+                    buried.is_buried = True
+                    self.touch(key, buried)
 
     def touch(self, key: bytes, contact: Contact) -> None:
         """Note that the open round has changed *contact*."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker.contracts.score import ScoreRow, encode_scores
-from worker.pipeline.dues import due_of
+from worker.pipeline.graves import encode_grave, grave_key
 from worker.pipeline.round import DueChange, Output
 from worker.pipeline.told import score_row
 from worker.scoring.codec import encode_contact
@@ -13,7 +13,9 @@ from worker.scoring.codec import encode_contact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from worker.pipeline.inputs import PipelineOptions
     from worker.pipeline.round import Round
+    from worker.pipeline.steps import Steps
     from worker.scoring.contact import Contact
     from worker.scoring.model import Model
 
@@ -21,39 +23,51 @@ if TYPE_CHECKING:
 class Closing:
     """Writes contacts into a round: value, place in the due index, score row."""
 
-    __slots__ = ("_is_stream", "_models", "_partition", "_scores")
+    __slots__ = ("_erasure_key", "_is_stream", "_models", "_partition", "_scores", "_steps")
 
-    def __init__(self, models: Sequence[Model], scores: str, partition: int, *, is_stream: bool) -> None:
-        self._models = models
+    def __init__(self, steps: Sequence[Steps], scores: str, partition: int, options: PipelineOptions) -> None:
+        self._steps = steps
+        self._models: tuple[Model, ...] = tuple(one.model for one in steps)
         self._scores = scores
         self._partition = partition
-        self._is_stream = is_stream
+        self._is_stream = options.time == "stream"
+        self._erasure_key = options.erasure_key
 
     def write(self, key: bytes, contact: Contact, closed: Round) -> None:
         """Add *contact* to *closed*."""
         contact.is_dirty = False
         fire_ms = self._fire_ms(contact)
-        if self._scores:
-            self._add_score(key, contact, closed)
+        if self._scores and not self._add_score(key, contact, closed) and contact.is_buried:
+            closed.outputs.append(Output(self._scores, self._partition, key, None, ()))
         if fire_ms != contact.stored_fire_ms:
             closed.due.append(DueChange(key, contact.stored_fire_ms, fire_ms))
             contact.stored_fire_ms = fire_ms
-        closed.puts[key] = encode_contact(contact, self._models, fire_ms)
+        if contact.is_buried:
+            self._bury(key, contact, closed)
+        if not contact.is_empty:
+            closed.puts[key] = encode_contact(contact, self._models, fire_ms)
+
+    def _bury(self, key: bytes, contact: Contact, closed: Round) -> None:
+        """Write the gravestone of an erased contact; where nothing newer is known of it, everything else of it goes."""
+        contact.is_buried = False
+        closed.puts[grave_key(key, self._erasure_key)] = encode_grave(contact.erased_ms or 0, contact.fence)
+        if contact.is_empty:
+            closed.deletes.append(key)
 
     def _fire_ms(self, contact: Contact) -> int | None:
         """Return when to wake *contact*: its soonest due instant, by stream time once the partition is that far past it."""
         soonest_ms: int | None = None
-        for model, state in zip(self._models, contact.models, strict=True):
+        for steps, state in zip(self._steps, contact.models, strict=True):
             if state is None:
                 continue
-            due_ms = due_of(model, state)
+            due_ms = steps.clockwork.due_of(state)
             if due_ms is not None:
-                wake_ms = due_ms + model.lateness_ms if self._is_stream else due_ms
+                wake_ms = due_ms + steps.model.lateness_ms if self._is_stream else due_ms
                 soonest_ms = wake_ms if soonest_ms is None else min(soonest_ms, wake_ms)
         return soonest_ms
 
-    def _add_score(self, key: bytes, contact: Contact, closed: Round) -> None:
-        """Publish the contact's scores if anything but their instant has changed since they were last published."""
+    def _add_score(self, key: bytes, contact: Contact, closed: Round) -> bool:
+        """Publish the contact's scores if anything but their instant has changed since they were last published; whether it has."""
         rows: dict[str, ScoreRow] = {}
         is_news = False
         for model, state in zip(self._models, contact.models, strict=True):
@@ -63,3 +77,4 @@ class Closing:
                 state.row_hash = row_hash
         if is_news:
             closed.outputs.append(Output(self._scores, self._partition, key, encode_scores(rows), ()))
+        return is_news

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 from typing import Literal, NamedTuple, Protocol
+
+_CHECK_BYTES = 8
 
 GetMany = Callable[[Sequence[bytes]], list[bytes | None]]
 """Reads stored values: one for each key, in order, None where there is none."""
@@ -55,7 +59,7 @@ class Place(NamedTuple):
     partitions: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PipelineOptions:
     """How scoring runs on a partition; all spans in ms."""
 
@@ -65,4 +69,14 @@ class PipelineOptions:
     cache_contacts: int = 50_000
     epoch: int = 0
     clamp: bool = True  # False where records have no timestamps of their own (a file)
-    erasure_check: bytes = b""
+    publish_tiers: bool = False  # whether lead.tier_changed is told
+    publish_model_changes: bool = False  # whether what a new version of a model changes is told
+    emit_since_ms: int | None = None  # transitions of before are kept back; None: all are told
+    erasure_key: bytes = b""  # keys the hashes under which erasures are remembered
+
+    @cached_property
+    def erasure_check(self) -> bytes:
+        """What a stored partition can be compared with, so that another key is noticed; it says nothing about the key."""
+        if not self.erasure_key:
+            return b""
+        return blake2b(b"leadscore erasure check", key=self.erasure_key, digest_size=_CHECK_BYTES).digest()

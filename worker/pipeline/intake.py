@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from worker.contracts.event import UNSUPPORTED_TYPES, Event, decode_event
+import msgspec
+
+from worker.contracts.event import Event, decode_event
 from worker.contracts.instants import MAX_INSTANT_MS, MIN_INSTANT_MS
 from worker.contracts.partitioner import partition_of
-from worker.errors import EventRefused, UnsupportedEvent
+from worker.errors import EventRefused
 from worker.pipeline.effects import FORWARDED_HEADER, Effects
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 _TIME_DIGITS = 15
 
 
-class Matched(NamedTuple):
+class Matched(msgspec.Struct, gc=False):
     """An event that some model keeps, on its way from decoding to folding."""
 
     record: Record
@@ -37,7 +39,6 @@ class Intake:
 
     def __init__(
         self,
-        source: str,
         place: Place,
         models: Sequence[Model],
         matchers: Sequence[Matcher],
@@ -45,12 +46,12 @@ class Intake:
         effects: Effects,
         newest_ms: int | None,
     ) -> None:
-        self._source = source
         self._place = place
         self._models = models
         self._matchers = matchers
         self._options = options
         self._effects = effects
+        self._nothing: list[Trace | None] = [None] * len(models)
         self.newest_ms = newest_ms
         self.record_ms = -1
         self.present_ms = MAX_INSTANT_MS
@@ -63,9 +64,6 @@ class Intake:
         Args:
             record: The next record of the partition.
             known: Keys that are known to belong here, which spares them the partitioner.
-
-        Raises:
-            UnsupportedEvent: Its effect is not known to this version.
         """
         self.record_ms = max(self.record_ms, min(record.timestamp, self.present_ms))
         try:
@@ -80,12 +78,8 @@ class Intake:
         key = event.contact_id.encode() if record.key is None else record.key
         if key not in known and self._is_misplaced(record, key):
             return None
-        if event.type in UNSUPPORTED_TYPES:
-            raise UnsupportedEvent(
-                event_type=event.type, topic=self._source, partition=self._place.partition, offset=record.offset
-            )
-        traces = [matcher.match(event) for matcher in self._matchers]
-        if not any(traces):
+        traces = [matcher.match(event, at_ms) for matcher in self._matchers]
+        if traces == self._nothing:
             for model in self._models:
                 self._effects.count("without_effect", 1, model.name)
             return None

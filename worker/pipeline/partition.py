@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worker.contracts.event_rules import ERASURE_TYPE
 from worker.errors import StateError
 from worker.pipeline.cache import ContactCache
 from worker.pipeline.closing import Closing
@@ -16,15 +17,19 @@ from worker.pipeline.inputs import GetMany, PipelineOptions, Place, Record, Topi
 from worker.pipeline.intake import Intake, Matched
 from worker.pipeline.round import Count, Due, DueChange, Output, Round
 from worker.pipeline.rows import (
+    GRAVES_KEY,
     PARTITION_KEY,
     PartitionRow,
     decode_partition_row,
     encode_partition_row,
-    model_marks,
-    model_rows,
+    load_lineage,
+    mark_of,
+    model_key,
+    model_row,
 )
 from worker.pipeline.steps import Steps
-from worker.pipeline.terms import check_terms
+from worker.pipeline.terms import check_terms, older_versions
+from worker.scoring.codec import pack_header
 from worker.scoring.contact import Contact, Fence
 from worker.scoring.matching import Matcher
 
@@ -54,7 +59,17 @@ class Partition:
         models: Sequence[Model],
         options: PipelineOptions,
         row: bytes | None,
+        get_many: GetMany | None = None,
     ) -> None:
+        """
+        Go on from *row*, or begin anew without one.
+
+        *get_many* reads stored values: whether any contact was ever erased, and the content of earlier versions of the
+        models, whose states are then carried over.
+
+        Raises:
+            StateError: The state was written under other terms.
+        """
         self._models = tuple(models)
         self._options = options
         self._where = f"{topics.source}[{partition}]"
@@ -64,20 +79,34 @@ class Partition:
             check_terms(stored, self._models, options, self._where)
         self.next_offset = 0 if stored is None else stored.next_offset
         self.pending = 0
+        self._left_behind: list[bytes] = []
+        self._is_first_grave = False
         self._time_ms = None if stored is None else stored.time_ms
         self._revision = 0 if stored is None else stored.revision
         self._marks = {} if stored is None else stored.models
-        is_stream = options.time == "stream"
+        self._older, self._set_aside = ({}, {}) if stored is None else older_versions(stored, self._models)
+        is_resumed = stored is not None and (stored.older, stored.carried_for) == (
+            {**self._set_aside, **self._older},
+            sorted(self._older),
+        )
+        self._carried_to = stored.carried_to if stored is not None and is_resumed else b""
         matchers = self._matchers = tuple(Matcher(model) for model in models)
         self._effects = Effects(topics, partition)
-        self._cache = ContactCache(self._models, matchers, options.cache_contacts)
+        self._cache = ContactCache(
+            self._models,
+            matchers,
+            options.cache_contacts,
+            erasure_key=options.erasure_key,
+            has_graves=get_many is not None and get_many([GRAVES_KEY])[0] is not None,
+        )
+        if self._older and get_many is not None:
+            self._cache.lineage = load_lineage(self._older, get_many, self._where)
         self._steps = [
-            Steps(model, index, topics.source, partition, self._effects) for index, model in enumerate(models)
+            Steps(model, index, topics.source, partition, self._effects, options) for index, model in enumerate(models)
         ]
-        self._closing = Closing(self._models, topics.scores, partition, is_stream=is_stream)
+        self._closing = Closing(self._steps, topics.scores, partition, options)
         newest_ms = None if stored is None else stored.newest_ms
-        place = Place(partition, partitions)
-        self._intake = Intake(topics.source, place, self._models, matchers, options, self._effects, newest_ms)
+        self._intake = Intake(Place(partition, partitions), self._models, matchers, options, self._effects, newest_ms)
 
     @property
     def newest_ms(self) -> int | None:
@@ -107,7 +136,6 @@ class Partition:
         Fold *records*, in offset order, into the open round.
 
         Raises:
-            UnsupportedEvent: An event's effect is not known to this version.
             StateError: A stored value cannot be used.
         """
         if not records:
@@ -137,17 +165,38 @@ class Partition:
             return
         if self._options.time == "wall":
             self._advance_time(found.record_ms - self._options.grace_ms)
+        if self._fold_event(found, contact):
+            if found.at_ms != found.event.occurred_at:
+                self._effects.count("clamped")
+            contact.fence = Fence(epoch, record.offset, 0)
+            self._cache.touch(found.key, contact)
+
+    def _fold_event(self, found: Matched, contact: Contact) -> bool:
+        """Fold one event under each model that keeps it; whether anything of *contact* changed."""
+        if contact.erased_ms is not None and found.at_ms <= contact.erased_ms:
+            for model in self._models:
+                self._effects.count("without_effect", 1, model.name)
+            return False
+        if found.event.type == ERASURE_TYPE:
+            self._erase(found, contact)
+            return True
         is_changed = False
         for steps, trace in zip(self._steps, found.traces, strict=True):
             if trace is None:
                 self._effects.count("without_effect", 1, steps.model.name)
             elif steps.take(contact, found, trace, self._handled_until(steps.model, found.newest_ms)):
                 is_changed = True
-        if is_changed:
-            if found.at_ms != found.event.occurred_at:
-                self._effects.count("clamped")
-            contact.fence = Fence(epoch, record.offset, 0)
-            self._cache.touch(found.key, contact)
+        return is_changed
+
+    def _erase(self, found: Matched, contact: Contact) -> None:
+        """Forget everything of *contact* that is not newer than its erasure, under models that are not loaded too."""
+        for steps in self._steps:
+            steps.erase(contact, found, self._handled_until(steps.model, found.newest_ms))
+        contact.others = {}
+        contact.erased_ms = found.at_ms
+        contact.is_buried = True
+        self._is_first_grave = self._is_first_grave or not self._cache.has_graves
+        self._cache.has_graves = True
 
     # ---- time
 
@@ -202,6 +251,42 @@ class Partition:
             contact.fence = Fence(epoch, offset, revision + 1)
             self._cache.touch(key, contact)
 
+    # ---- a new version of a model
+
+    @property
+    def carries_over_from(self) -> bytes | None:
+        """The key after which stored contacts have still to be carried over to a new version of a model; None: all have been."""
+        return self._carried_to if self._older else None
+
+    def carry_over(self, keys: Sequence[bytes], get_many: GetMany, *, is_last: bool) -> None:
+        """
+        Carry the contacts of *keys*, ascending, over into the open round; *is_last* says that none are left.
+
+        Nothing else may be folded or fired before the last of them.
+        """
+        self._cache.load(keys, get_many)
+        for key in keys:
+            contact = self._cache.contacts[key]
+            for index in contact.carried:
+                state = contact.models[index]
+                if state is not None:
+                    self._steps[index].change_model(key, state)
+                self._effects.count("carried_over", 1, self._models[index].name)
+            if contact.carried:
+                contact.carried = []
+                epoch, offset, revision = contact.fence
+                contact.fence = Fence(epoch, offset, revision + 1)
+                self._cache.touch(key, contact)
+        if keys:
+            self._carried_to = keys[-1]
+        if is_last:
+            self._carried_to = b""
+            self._left_behind = [
+                model_key(name, version) for name, versions in self._older.items() for version in versions
+            ]
+            self._older = {}
+            self._cache.lineage = None
+
     # ---- a history that stays in memory
 
     def finish(self, until_ms: int) -> None:
@@ -232,7 +317,9 @@ class Partition:
         """
         has_moved = position is not None and position > self.next_offset
         effects = self._effects
-        if not (self.pending or self._cache.dirty or effects.outputs or effects.stale_due or has_moved):
+        if not (
+            self.pending or self._cache.dirty or effects.outputs or effects.stale_due or has_moved or self._left_behind
+        ):
             return None
         if self._cache.in_flight:
             raise StateError(
@@ -242,9 +329,14 @@ class Partition:
             self.next_offset = position
         outputs, counts, stale_due = effects.take()
         closed = Round(self.next_offset, events=self.pending, outputs=outputs, counts=counts, due=stale_due)
+        if self._is_first_grave:
+            self._is_first_grave = False
+            closed.puts[GRAVES_KEY] = pack_header(Fence(self._options.epoch, self.next_offset, self._revision), None)
         for key, contact in self._cache.close_round().items():
             self._closing.write(key, contact, closed)
         self._write_rows(closed)
+        closed.deletes += self._left_behind
+        self._left_behind = []
         self.pending = 0
         return closed
 
@@ -252,10 +344,12 @@ class Partition:
         """Add the model rows when they are news, and the partition row, always and last."""
         options = self._options
         self._revision += 1
-        marks = model_marks(self._models)
-        if marks != self._marks:
-            closed.puts.update(model_rows(self._models, Fence(options.epoch, self.next_offset, self._revision)))
-            self._marks = marks
+        for model in self._models:
+            mark = mark_of(model)
+            if self._marks.get(model.name) != mark:
+                fence = Fence(options.epoch, self.next_offset, self._revision)
+                closed.puts[model_key(model.name, model.version)] = model_row(model, fence)
+                self._marks = {**self._marks, model.name: mark}
         row = PartitionRow(
             self.next_offset,
             options.epoch,
@@ -264,7 +358,10 @@ class Partition:
             options.time,
             options.erasure_check,
             self._revision,
-            marks,
+            self._marks,
+            {**self._set_aside, **self._older},
+            self._carried_to,
+            sorted(self._older),
         )
         closed.puts[PARTITION_KEY] = encode_partition_row(row)
 

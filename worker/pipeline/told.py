@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from struct import pack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from worker.contracts.event_rules import ERASURE_TYPE
 from worker.contracts.instants import format_instant
 from worker.contracts.score import ScoreRow
 from worker.contracts.transition import EventSource, Reason, Transition, transition_id
+from worker.scoring.conditions import attribute_at
 from worker.scoring.explain import REASONS, contributions
 from worker.scoring.once import hash64
-from worker.scoring.qualification import Kind, Status
+from worker.scoring.qualification import Kind, Status, is_held
 from worker.scoring.reading import read, shown, tier_name
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from worker.scoring.model import Model, Reading
     from worker.scoring.qualification import Latch
     from worker.scoring.state import Fold
+
+HELD = "held"
+"""Status of an open lead that only lacks required data."""
 
 
 def tell(
@@ -34,15 +39,16 @@ def tell(
     """Return the transition that *told* asks for, and remember in *latch* that it was told."""
     kind, reading = told
     score = shown(model, reading.score)
+    number = latch.tier_changes if kind == "lead.tier_changed" else latch.sequence
     transition = Transition(
-        id=transition_id(contact_id, model.name, latch.epoch, latch.sequence, kind),
+        id=transition_id(contact_id, model.name, latch.epoch, number, kind),
         kind=kind,
         contact_id=contact_id,
         model=model.name,
         version=model.version,
         digest=model.digest,
         epoch=latch.epoch or None,
-        sequence=latch.sequence,
+        sequence=number,
         cause=cause,
         score=score,
         tier=tier_name(model, reading.tier),
@@ -54,32 +60,51 @@ def tell(
         last_ready_at=_instant(latch.last_ready_ms),
         event=source,
         reasons=_reasons(model, fold, at_ms),
+        attributes=_included(model, fold),
     )
-    latch.told_ms = at_ms
     latch.told_score = score
     latch.told_tier = reading.tier
-    if source is None:
-        latch.timer_cooled_ms = at_ms
+    if kind != "lead.tier_changed":
+        latch.told_ms = at_ms
+        if source is None:
+            latch.timer_cooled_ms = at_ms
     return transition
+
+
+def tell_erased(model: Model, contact_id: str, latch: Latch, at_ms: int) -> Transition:
+    """Return the `lead.cooled` of a ready lead that was erased: nothing but which lead it was, and when."""
+    return Transition(
+        id=transition_id(contact_id, model.name, latch.epoch, latch.sequence, "lead.cooled"),
+        kind="lead.cooled",
+        contact_id=contact_id,
+        model=model.name,
+        version=model.version,
+        digest=model.digest,
+        epoch=latch.epoch or None,
+        sequence=latch.sequence,
+        cause=ERASURE_TYPE,
+        at=format_instant(at_ms),
+    )
 
 
 def score_row(model: Model, state: ModelState, at_ms: int) -> tuple[ScoreRow, int]:
     """Return what the scores topic says of *state* as of *at_ms*, and a hash of all of it but that instant."""
     fold = state.history.head_at(model, at_ms)
     reading = read(model, fold, at_ms)
+    status = HELD if is_held(model, fold, state.latch, at_ms) else status_name(state.latch)
     row = ScoreRow(
         score=shown(model, reading.score),
         tier=tier_name(model, reading.tier),
         groups=_shown_groups(model, reading),
-        status=status_name(state.latch),
+        status=status,
         as_of=format_instant(at_ms),
         next_due=_instant(state.due_ms),
         version=model.version,
         digest=model.digest,
     )
     due_ms = -1 if state.due_ms is None else state.due_ms
-    same = pack(f">d{len(row.groups)}dBBq", row.score, *row.groups.values(), reading.tier, state.latch.status, due_ms)
-    return row, hash64(same)
+    numbers = pack(f">d{len(row.groups)}dBqI", row.score, *row.groups.values(), reading.tier, due_ms, model.version)
+    return row, hash64(numbers + status.encode())
 
 
 def status_name(latch: Latch) -> str:
@@ -93,6 +118,13 @@ def _instant(at_ms: int | None) -> str | None:
 
 def _shown_groups(model: Model, reading: Reading) -> dict[str, float]:
     return {group.name: shown(model, value) for group, value in zip(model.groups, reading.groups, strict=True)}
+
+
+def _included(model: Model, fold: Fold) -> dict[str, Any] | None:
+    """Return the attributes that the model includes, null where missing; None when it includes none."""
+    if model.qualify is None or not model.qualify.include:
+        return None
+    return {".".join(path): attribute_at(fold.attributes, path) for path in model.qualify.include}
 
 
 def _reasons(model: Model, fold: Fold, at_ms: int) -> list[Reason]:

@@ -44,7 +44,7 @@ class ModelState:
 class Contact:
     """All that is known of one contact."""
 
-    __slots__ = ("fence", "is_dirty", "models", "others", "stored_fire_ms")
+    __slots__ = ("carried", "erased_ms", "fence", "is_buried", "is_dirty", "models", "others", "stored_fire_ms")
 
     def __init__(self, models: int) -> None:
         self.models: list[ModelState | None] = [None] * models
@@ -52,8 +52,11 @@ class Contact:
         self.fence = NO_FENCE
         self.stored_fire_ms: int | None = None  # its place in the due index as last written
         self.is_dirty = False
+        self.carried: list[int] = []  # models whose state was written by an earlier version of theirs
+        self.erased_ms: int | None = None  # event time of its last erasure: what is not newer has no effect
+        self.is_buried = False  # the open round has erased it
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was ever accepted for it."""
+        """Whether nothing is known of it, an erasure apart."""
         return not self.others and all(state is None for state in self.models)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from worker.scoring.curve import Curve
 from worker.scoring.inactivity import acts, advance, next_step, steps_at
@@ -38,10 +38,13 @@ def cools(qualify: Qualify, low: Reading, high: Reading) -> bool | None:
     return True if rearm is True and when is False else None
 
 
-def next_due(model: Model, fold: Fold, *, is_ready: bool, after_ms: int, until_ms: int = HORIZON_MS) -> int | None:
+def next_due(
+    model: Model, fold: Fold, *, is_ready: bool, after_ms: int, tier: int | None = None, until_ms: int = HORIZON_MS
+) -> int | None:
     """
-    Return the earliest instant after *after_ms*, up to *until_ms*, at which a step acts or, with *is_ready*, the lead cools.
+    Return the earliest instant after *after_ms*, up to *until_ms*, at which time alone changes something; None if it never does.
 
+    That is: a step acts; with *is_ready*, the lead cools; with *tier*, the rank told last, the tier is another one.
     Candidates are whole seconds and the steps' own milliseconds. Where the search would become too long it ends early: the answer
     is then a lower bound, and whoever wakes there finds nothing to tell and asks again. Never late.
     """
@@ -51,33 +54,69 @@ def next_due(model: Model, fold: Fold, *, is_ready: bool, after_ms: int, until_m
     step_ms = fold.next_step_ms
     if _is_inert(model, fold):
         step_ms = NEVER_MS
-    if step_ms == NEVER_MS and not is_ready:
+    watch = Watch(is_ready, tier)
+    is_watched = is_ready or tier is not None
+    if step_ms == NEVER_MS and not is_watched:
         return None
     for _ in range(_IDLE_STEPS):
-        if is_ready:
-            cooled_ms = _first_cool(model, fold, after_ms, min(step_ms, until_ms + 1))
-            if cooled_ms is not None:
-                return cooled_ms
-        if step_ms > until_ms:
+        stop_ms = min(step_ms, _next_turn(model, fold, after_ms)) if is_watched else step_ms
+        if is_watched:
+            changed_ms = _first_change(model, fold, watch, after_ms, min(stop_ms, until_ms + 1))
+            if changed_ms is not None:
+                return changed_ms
+        if stop_ms > until_ms:
             return None
-        if any(acts(model, fold, step, step_ms) for step in steps_at(model, fold, step_ms)):
-            return step_ms
-        if is_ready and _cools_at(model, fold, step_ms):
-            return step_ms
-        after_ms = step_ms
-        step_ms = next_step(model, fold.last_activity_ms, step_ms)
-    return None if step_ms == NEVER_MS else step_ms
+        is_step = stop_ms == step_ms
+        if (is_step and _step_acts(model, fold, step_ms)) or (is_watched and _changes_at(model, fold, watch, stop_ms)):
+            return stop_ms
+        after_ms = stop_ms
+        step_ms = next_step(model, fold.last_activity_ms, step_ms) if is_step else step_ms
+    return None if after_ms == NEVER_MS else after_ms
+
+
+def _step_acts(model: Model, fold: Fold, at_ms: int) -> bool:
+    """Whether any step due at *at_ms* changes something."""
+    return any(acts(model, fold, step, at_ms) for step in steps_at(model, fold, at_ms))
+
+
+class Watch(NamedTuple):
+    """What time may change of what was told."""
+
+    is_ready: bool
+    tier: int | None  # rank told last; None where tiers are not told
+
+    def changes(self, model: Model, low: Reading, high: Reading) -> bool | None:
+        """Judge whether all readings between *low* and *high* ask for news: True for each, False for none, None unknown."""
+        cooled = cools(model.qualify, low, high) if self.is_ready and model.qualify is not None else False
+        if self.tier is None or cooled is True:
+            return cooled
+        if low.tier == high.tier == self.tier:
+            return cooled
+        return True if low.tier > self.tier or high.tier < self.tier else None
+
+
+def _next_turn(model: Model, fold: Fold, after_ms: int) -> int:
+    """Return the next instant after *after_ms* at which points by hand expire, or an award is no longer seen."""
+    turns = [one.expires_ms for one in fold.adjustments]
+    for seen in model.seen:
+        state = fold.rules.get(seen.rule)
+        if seen.within_ms is not None and state is not None and state.seen and len(state.seen) >= seen.times:
+            turns.append(state.seen[-seen.times] + seen.within_ms)
+    return min((at_ms for at_ms in turns if at_ms > after_ms), default=NEVER_MS)
 
 
 def _is_inert(model: Model, fold: Fold) -> bool:
     """Whether no step can change anything any more: nothing is left to take, to scale or to drop, and none gives points."""
-    if any((step.points or 0) > 0 for step in model.inactivity):
+    if model.idleness_gives or fold.adjustments:
         return False
-    reaches_all = any(step.reset or step.multiply is not None for step in model.inactivity)
-    if reaches_all:
-        return not fold.extras and not any(state.value or state.count for state in fold.rules.values())
-    return not any(state.value > 0 for state in fold.rules.values()) and not any(
-        extras.inactivity + extras.feedback > 0 for extras in fold.extras.values()
+    if model.idleness_reaches_all:
+        return (
+            not fold.extras and not fold.pools and not any(state.value or state.count for state in fold.rules.values())
+        )
+    return (
+        not any(state.value > 0 for state in fold.rules.values())
+        and not any(extras.positive > 0 for extras in fold.extras.values())
+        and not any(pool.value > 0 for pool in fold.pools.values())
     )
 
 
@@ -105,36 +144,29 @@ def safe_until(model: Model, fold: Fold, after_ms: int) -> int:
     return after_ms
 
 
-def _cools_at(model: Model, fold: Fold, at_ms: int) -> bool:
-    """Whether a ready lead cools at *at_ms*, no step lying between the fold's instant and it."""
-    if model.qualify is None:
-        return False
+def _changes_at(model: Model, fold: Fold, watch: Watch, at_ms: int) -> bool:
+    """Whether what was told changes at *at_ms*, no step lying between the fold's instant and it."""
     reading = read(model, fold, at_ms)
-    return cools(model.qualify, reading, reading) is True
+    return watch.changes(model, reading, reading) is True
 
 
-def _first_cool(model: Model, fold: Fold, after_ms: int, before_ms: int) -> int | None:
-    """Return the first whole second after *after_ms* and before *before_ms* at which a ready lead cools."""
-    qualify = model.qualify
-    if qualify is None:
+def _first_change(model: Model, fold: Fold, watch: Watch, after_ms: int, before_ms: int) -> int | None:
+    """Return the first whole second after *after_ms* and before *before_ms* at which what was told changes."""
+    first = after_ms // _SECOND_MS + 1
+    if first * _SECOND_MS >= before_ms:
         return None
     curve = Curve(model, fold, after_ms)
-    if curve.is_constant:
-        first_ms = (after_ms // _SECOND_MS + 1) * _SECOND_MS
-        return first_ms if first_ms < before_ms and _cools_at(model, fold, first_ms) else None
-    spans = [(after_ms // _SECOND_MS + 1, (min(before_ms, HORIZON_MS) - 1) // _SECOND_MS)]
+    if curve.is_constant or not fold.is_scored:
+        return first * _SECOND_MS if _changes_at(model, fold, watch, first * _SECOND_MS) else None
+    spans = [(first, (min(before_ms, HORIZON_MS) - 1) // _SECOND_MS)]
     for _ in range(_LOOKS):
         if not spans:
             return None
         first, last = spans.pop()
-        if first > last:
-            continue
-        if first == last:
-            if _cools_at(model, fold, first * _SECOND_MS):
-                return first * _SECOND_MS
-            continue
         # Up to the second after: the time between two spans is looked at, too.
-        verdict = cools(qualify, *curve.bounds(first * _SECOND_MS, (last + 1) * _SECOND_MS))
+        verdict = watch.changes(model, *curve.bounds(first * _SECOND_MS, (last + 1) * _SECOND_MS))
+        if verdict is None and curve.stands_still(first * _SECOND_MS, last * _SECOND_MS):
+            verdict = _changes_at(model, fold, watch, first * _SECOND_MS)  # one look decides for all of the span
         if verdict is True:
             return first * _SECOND_MS
         if verdict is None:

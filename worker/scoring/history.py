@@ -7,8 +7,10 @@ the fold of both. An event in order is one `apply` on the head; one out of order
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
+from worker.scoring.attributes import WINDOW_BYTES, forget_removed
 from worker.scoring.fold import apply
 from worker.scoring.inactivity import advance
 from worker.scoring.model import NEVER_MS
@@ -23,6 +25,8 @@ WINDOW_EVENTS = 512
 """Events the journal holds at most; older ones go into the base."""
 LATE_IDS = 64
 """Late events whose ids are remembered."""
+_TRIM_LOT = 16
+"""Events that have left the window go into the base so many at a time: what asks for the exact base trims first."""
 _UUID_LENGTH = 36
 _UUID_BYTES = 16
 
@@ -64,18 +68,10 @@ class Entry(NamedTuple):
     trace: Trace
 
 
-def _sorts_after(at_ms: int, event_id: Id, entry: Entry) -> bool:
-    """Whether (at_ms, event_id) comes after *entry*; equal instants are ordered by the id's UTF-8 bytes."""
-    if at_ms != entry.at_ms:
-        return at_ms > entry.at_ms
-    # Code point order of text is the order of its UTF-8 bytes.
-    return unpack_id(event_id) > unpack_id(entry.id)
-
-
 class Accepted(NamedTuple):
     """How an event was taken in."""
 
-    gained: bool  # it gave an award of 0 or more points
+    gained: bool  # it gave an award or adjustment of 0 or more points
     is_late: bool
     in_order: bool
     overflowed: int  # events that left a full window before their time
@@ -88,29 +84,54 @@ _TAKEN = Accepted(gained=False, is_late=False, in_order=True, overflowed=0)
 class History:
     """Base, journal and ids of one contact under one model. Empty until the first event is accepted."""
 
-    __slots__ = ("_head", "base", "ids", "journal", "late_ids")
+    __slots__ = ("_head", "_update_bytes", "base", "event_ids", "ids", "instants", "late_ids", "traces")
 
     def __init__(self) -> None:
         self.base: Fold | None = None
-        self.journal: list[Entry] = []
+        # The journal, a column each: ascending by (instant, id).
+        self.instants: list[int] = []
+        self.event_ids: list[Id] = []
+        self.traces: list[Trace] = []
         self.ids: set[Id] = set()
         self.late_ids: list[int] = []  # hashed, oldest first
+        self._update_bytes = 0  # of attribute values in the journal, as compact JSON
         self._head: Fold | None = None
+
+    def restore(self, instants: list[int], event_ids: list[Id], traces: list[Trace]) -> None:
+        """Take a journal that was stored."""
+        self.instants, self.event_ids, self.traces = instants, event_ids, traces
+        self.ids = set(event_ids)
+        self._update_bytes = sum(trace.update.size_bytes for trace in traces if trace.update is not None)
+
+    @property
+    def journal(self) -> list[Entry]:
+        """The events kept, in order, for whoever looks at them one by one."""
+        return list(map(Entry, self.instants, self.event_ids, self.traces))
 
     @property
     def newest_ms(self) -> int | None:
         """The newest event time accepted; None before the first."""
-        return self.journal[-1].at_ms if self.journal else None
+        return self.instants[-1] if self.instants else None
 
-    def has(self, event_id: Id) -> bool:
+    def has(self, model: Model, event_id: Id) -> bool:
         """Whether an event with this id was accepted within the window, or among the late ones remembered."""
         if event_id in self.ids:
-            return True
+            self.trim(model)
+            if event_id in self.ids:
+                return True
         return bool(self.late_ids) and hash64(unpack_id(event_id).encode()) in self.late_ids
 
     def is_in_order(self, at_ms: int, event_id: Id) -> bool:
         """Whether the event sorts after all accepted ones."""
-        return not self.journal or _sorts_after(at_ms, event_id, self.journal[-1])
+        instants = self.instants
+        return not instants or at_ms > instants[-1] or self._sorts_after(at_ms, event_id, -1)
+
+    def _sorts_after(self, at_ms: int, event_id: Id, place: int) -> bool:
+        """Whether (at_ms, event_id) comes after the event at *place*; equal instants are ordered by the id's UTF-8 bytes."""
+        if at_ms != self.instants[place]:
+            return at_ms > self.instants[place]
+        # Code point order of text is the order of its UTF-8 bytes.
+        return unpack_id(event_id) > unpack_id(self.event_ids[place])
 
     def head(self, model: Model) -> Fold:
         """Return the fold of everything accepted; callers must not change it."""
@@ -135,15 +156,16 @@ class History:
 
         None when *at_ms* lies so far back that newer events have gone into the base.
         """
+        self.trim(model)
         newest_ms = self.newest_ms
         if newest_ms is not None and newest_ms <= at_ms:
             return self.head_at(model, at_ms)
         if self.base is not None and self.base.at_ms > at_ms:
             return None
         fold = Fold() if self.base is None else self.base.copy()
-        for entry in self.journal:
-            if entry.at_ms <= at_ms:
-                apply(model, fold, entry.at_ms, entry.trace)
+        for instant, trace in zip(self.instants, self.traces, strict=True):
+            if instant <= at_ms:
+                apply(model, fold, instant, trace)
         advance(model, fold, at_ms)
         return fold
 
@@ -152,63 +174,96 @@ class History:
         if self.is_in_order(at_ms, event_id) if in_order is None else in_order:
             head = self._head
             gained = apply(model, self.head(model) if head is None else head, at_ms, trace)
-            self.journal.append(Entry(at_ms, event_id, trace))
+            instants = self.instants
+            instants.append(at_ms)
+            self.event_ids.append(event_id)
+            self.traces.append(trace)
             self.ids.add(event_id)
-            overflowed = 0
-            if self.journal[0].at_ms < at_ms - model.lateness_ms or len(self.journal) > WINDOW_EVENTS:
-                overflowed = self._trim(model, at_ms)
-            if not overflowed:
-                return _GAINED if gained else _TAKEN
-            return Accepted(gained, is_late=False, in_order=True, overflowed=overflowed)
-        newest_ms = self.newest_ms
+            if trace.update is not None:
+                self._update_bytes += trace.update.size_bytes
+            is_full = len(instants) > WINDOW_EVENTS or self._update_bytes > WINDOW_BYTES
+            if is_full or (len(instants) > _TRIM_LOT and instants[_TRIM_LOT - 1] < at_ms - model.lateness_ms):
+                overflowed = self.trim(model)
+                if overflowed:
+                    return Accepted(gained, is_late=False, in_order=True, overflowed=overflowed)
+            return _GAINED if gained else _TAKEN
+        self.trim(model)
+        newest_ms = self.instants[-1]
         base_ms = self.base.at_ms if self.base is not None else -NEVER_MS
-        if newest_ms is not None and (at_ms < newest_ms - model.lateness_ms or at_ms < base_ms):
-            return Accepted(
-                self._accept_late(model, at_ms, event_id, trace), is_late=True, in_order=False, overflowed=0
-            )
-        entry = Entry(at_ms, event_id, trace)
-        place = len(self.journal)
-        while place and not _sorts_after(at_ms, event_id, self.journal[place - 1]):
+        if at_ms < newest_ms - model.lateness_ms or at_ms < base_ms:
+            gained = self._accept_late(model, at_ms, event_id, trace)
+            return Accepted(gained, is_late=True, in_order=False, overflowed=0)
+        place = len(self.instants)
+        while place and not self._sorts_after(at_ms, event_id, place - 1):
             place -= 1
-        self.journal.insert(place, entry)
+        self.instants.insert(place, at_ms)
+        self.event_ids.insert(place, event_id)
+        self.traces.insert(place, trace)
         self.ids.add(event_id)
-        self._head, gained = self._refold(model, entry)
-        return Accepted(gained, is_late=False, in_order=False, overflowed=self._trim(model, self.journal[-1].at_ms))
+        if trace.update is not None:
+            self._update_bytes += trace.update.size_bytes
+        self._head, gained = self._refold(model, place)
+        return Accepted(gained, is_late=False, in_order=False, overflowed=self.trim(model))
 
     def _accept_late(self, model: Model, at_ms: int, event_id: Id, trace: Trace) -> bool:
         """Apply a late event on the base, at the base's instant but with its own for decay."""
         if self.base is None:
             self.base = Fold()
+        forget_removed(self.base, self.instants[-1] - model.lateness_ms)
         self.late_ids.append(hash64(unpack_id(event_id).encode()))
         del self.late_ids[:-LATE_IDS]
-        gained = apply(model, self.base, max(at_ms, self.base.at_ms), trace, own_ms=at_ms)
+        base_ms = self.base.at_ms
+        # One that comes before the base's newest, or before all that the base has, is dated back.
+        gained = apply(model, self.base, max(at_ms, base_ms), trace, own_ms=at_ms)
         self._head = None
         return gained
 
-    def _refold(self, model: Model, watched: Entry | None = None) -> tuple[Fold, bool]:
-        """Fold base and journal anew; also return whether *watched* gave an award of 0 or more points."""
+    def _refold(self, model: Model, watched: int = -1) -> tuple[Fold, bool]:
+        """Fold base and journal anew; also return whether the event at place *watched* gave an award or adjustment of 0 or more."""
         head = Fold() if self.base is None else self.base.copy()
         gained = False
-        for entry in self.journal:
-            given = apply(model, head, entry.at_ms, entry.trace)
-            if entry is watched:
+        for place, (at_ms, trace) in enumerate(zip(self.instants, self.traces, strict=True)):
+            given = apply(model, head, at_ms, trace)
+            if place == watched:
                 gained = given
         return head, gained
 
-    def _trim(self, model: Model, newest_ms: int) -> int:
+    def trim(self, model: Model) -> int:
         """Move what has left the window into the base; return how many went only because the window was full."""
-        journal = self.journal
-        start_ms = newest_ms - model.lateness_ms
-        gone = 0
-        while journal[gone].at_ms < start_ms:
-            gone += 1
-        overflowed = max(0, len(journal) - gone - WINDOW_EVENTS)
-        gone += overflowed
+        instants = self.instants
+        if not instants:
+            return 0
+        left = bisect_left(instants, instants[-1] - model.lateness_ms)
+        gone = max(left, len(instants) - WINDOW_EVENTS)
+        if self._update_bytes > WINDOW_BYTES:
+            gone = self._gone_for_size(gone)
         if gone:
             if self.base is None:
                 self.base = Fold()
-            for entry in journal[:gone]:
-                apply(model, self.base, entry.at_ms, entry.trace)
-                self.ids.discard(entry.id)
-            del journal[:gone]
-        return overflowed
+            base = self.base
+            for at_ms, event_id, trace in zip(instants[:gone], self.event_ids, self.traces, strict=False):
+                apply(model, base, at_ms, trace)
+                self.ids.discard(event_id)
+                if trace.update is not None:
+                    self._update_bytes -= trace.update.size_bytes
+            del instants[:gone], self.event_ids[:gone], self.traces[:gone]
+        return gone - left
+
+    def _gone_for_size(self, gone: int) -> int:
+        """Return how many events must go, *gone* at least, for the attribute values of the others to fit the window."""
+        updates = [trace.update for trace in self.traces]
+        size = sum(update.size_bytes for update in updates[gone:] if update is not None)
+        while size > WINDOW_BYTES:
+            update = updates[gone]
+            size -= 0 if update is None else update.size_bytes
+            gone += 1
+        return gone
+
+    def erase(self, model: Model, at_ms: int) -> None:
+        """Forget everything up to and at *at_ms*: the base too, which is older, or which an erasure that is late cannot take apart."""
+        self.trim(model)
+        kept = bisect_right(self.instants, at_ms)
+        later = self.instants[kept:], self.event_ids[kept:], self.traces[kept:]
+        self.base = self._head = None
+        self.late_ids = []
+        self.restore(*later)

@@ -9,7 +9,7 @@ from worker.scoring.reading import contribution, left
 
 if TYPE_CHECKING:
     from worker.scoring.model import InactivityStep, Model
-    from worker.scoring.state import Extras, Fold
+    from worker.scoring.state import Fold
 
 
 def advance(model: Model, fold: Fold, to_ms: int) -> None:
@@ -59,9 +59,9 @@ def steps_at(model: Model, fold: Fold, at_ms: int) -> list[InactivityStep]:
 
 def acts(model: Model, fold: Fold, step: InactivityStep, at_ms: int) -> bool:
     """Whether *step* would change anything at *at_ms*."""
-    if any(_has_points(model, fold, group) for group in step.reset):
+    if any(_has_points(model, fold, group, at_ms) for group in step.reset):
         return True
-    if step.multiply is not None and step.multiply != 1 and _has_value(model, fold, step.group):
+    if step.multiply is not None and step.multiply != 1 and _has_value(model, fold, step.group, at_ms):
         return True
     if step.points is None or step.points == 0:
         return False
@@ -72,15 +72,17 @@ def _is_all_good(model: Model, fold: Fold, group: int) -> bool:
     """Whether *group* holds points above 0 and none below, so that a step surely finds some to take: no sum is needed to see that."""
     floor = model.groups[group].floor
     extras = fold.extras.get(group)
-    if (floor is not None and floor > 0) or (extras is not None and extras.penalties):
+    if (floor is not None and floor > 0) or (extras is not None and (extras.penalties or extras.deducted)):
         return False
-    has_some = extras is not None and extras.inactivity + extras.feedback > 0
+    if fold.adjustments or group in fold.pools:
+        return False
+    has_some = extras is not None and extras.positive > 0
     for index, state in fold.rules.items():
         value = state.value
         if value and model.rules[index].group == group:
             if value < 0:
                 return False
-            has_some = True
+            has_some = has_some or state.lots is None  # dated lots may be worth nothing by now
     return has_some
 
 
@@ -89,13 +91,19 @@ def run(model: Model, fold: Fold, step: InactivityStep, at_ms: int) -> None:
     for group in step.reset:
         reset_group(model, fold, group)
     if step.multiply is not None:
-        _scale(model, fold, step.group, step.multiply, also_negative=True)
-    if step.points is not None and step.points > 0:
-        fold.group_extras(step.group).inactivity += step.points
-    elif step.points is not None:
+        _scale(model, fold, step.group, step.multiply, at_ms, also_negative=True)
+    if step.points is None:
+        return
+    drain = model.drains[step.group]
+    if step.points > 0:
+        if drain is None:
+            fold.group_extras(step.group).inactivity += step.points
+        else:
+            fold.pool(step.group).give(drain, step.points, at_ms)
+    else:
         taken, positive = _taken(model, fold, step, at_ms)
         if taken > 0:
-            _scale(model, fold, step.group, (positive - taken) / positive, also_negative=False)
+            _scale(model, fold, step.group, (positive - taken) / positive, at_ms, also_negative=False)
 
 
 def reset_group(model: Model, fold: Fold, group: int) -> None:
@@ -109,21 +117,36 @@ def reset_group(model: Model, fold: Fold, group: int) -> None:
         else:
             del rules[index]
     fold.extras.pop(group, None)
+    fold.pools.pop(group, None)
+    if fold.adjustments:
+        fold.adjustments = tuple(one for one in fold.adjustments if one.group != group)
 
 
-def _has_points(model: Model, fold: Fold, group: int) -> bool:
+def _has_points(model: Model, fold: Fold, group: int, at_ms: int) -> bool:
     """Whether a reset of *group* would change anything."""
-    return group in fold.extras or any(
-        state.count for index, state in fold.rules.items() if model.rules[index].group == group
+    return (
+        group in fold.extras
+        or group in fold.pools
+        or any(one.group == group and one.expires_ms > at_ms for one in fold.adjustments)
+        or any(state.count for index, state in fold.rules.items() if model.rules[index].group == group)
     )
 
 
-def _has_value(model: Model, fold: Fold, group: int) -> bool:
+def _has_value(model: Model, fold: Fold, group: int, at_ms: int) -> bool:
     """Whether *group* holds any points that are not 0."""
     extras = fold.extras.get(group)
-    if extras is not None and (extras.inactivity or extras.feedback or extras.penalties):
+    if extras is not None and extras.has_any:
         return True
-    return any(state.value for index, state in fold.rules.items() if model.rules[index].group == group)
+    pool, drain = fold.pools.get(group), model.drains[group]
+    if pool is not None and drain is not None and pool.left(drain, at_ms):
+        return True
+    if any(one.group == group and one.expires_ms > at_ms and one.points for one in fold.adjustments):
+        return True
+    return any(
+        left(model.rules[index], state, at_ms)
+        for index, state in fold.rules.items()
+        if state.value and model.rules[index].group == group
+    )
 
 
 def _taken(model: Model, fold: Fold, step: InactivityStep, at_ms: int) -> tuple[float, float]:
@@ -133,6 +156,21 @@ def _taken(model: Model, fold: Fold, step: InactivityStep, at_ms: int) -> tuple[
     At most the group's value, at most what lies above a floor that is above 0: idleness makes no debt.
     """
     group = step.group
+    value, positive = _worth(model, fold, group, at_ms)
+    taken = min(-(step.points or 0.0), value)
+    floor = model.groups[group].floor
+    if floor is not None and floor > 0:
+        taken = min(taken, value - floor)
+    return (taken, positive) if positive > 0 else (0.0, 0.0)
+
+
+def _worth(model: Model, fold: Fold, group: int, at_ms: int) -> tuple[float, float]:
+    """Return the value of *group* before its floor and cap, fit rules apart, and what is positive in it before caps."""
+    drain = model.drains[group]
+    if drain is not None:
+        pool = fold.pools.get(group)
+        value = 0.0 if pool is None else pool.left(drain, at_ms)
+        return value, max(0.0, value)
     value = positive = 0.0
     for index, state in fold.rules.items():
         rule = model.rules[index]
@@ -142,23 +180,33 @@ def _taken(model: Model, fold: Fold, step: InactivityStep, at_ms: int) -> tuple[
                 positive += left(rule, state, at_ms)
     extras = fold.extras.get(group)
     if extras is not None:
+        value = value + extras.adjusted + extras.deducted
+        positive += extras.adjusted
+    for one in fold.adjustments:
+        if one.group == group and one.expires_ms > at_ms:
+            value += one.points
+            positive += max(0.0, one.points)
+    if extras is not None:
         value = value + extras.inactivity + extras.feedback + extras.penalties
         positive = positive + extras.inactivity + extras.feedback
-    taken = min(-(step.points or 0.0), value)
-    floor = model.groups[group].floor
-    if floor is not None and floor > 0:
-        taken = min(taken, value - floor)
-    return (taken, positive) if positive > 0 else (0.0, 0.0)
+    return value, positive
 
 
-def _scale(model: Model, fold: Fold, group: int, factor: float, *, also_negative: bool) -> None:
-    """Multiply the positive points of *group*, or all of them, by *factor*; reference instants stay."""
+def _scale(model: Model, fold: Fold, group: int, factor: float, at_ms: int, *, also_negative: bool) -> None:
+    """Multiply the positive points of *group*, or all of them, by *factor*; reference instants stay, but those of pools."""
     for index, state in fold.rules.items():
         if model.rules[index].group == group and (also_negative or state.value > 0):
-            state.value *= factor
-    extras: Extras | None = fold.extras.get(group)
+            state.scale(factor)
+    extras = fold.extras.get(group)
     if extras is not None:
-        extras.inactivity *= factor
-        extras.feedback *= factor
-        if also_negative:
-            extras.penalties *= factor
+        extras.scale(factor, also_negative=also_negative)
+    if fold.adjustments:
+        fold.adjustments = tuple(
+            one._replace(points=one.points * factor)
+            if one.group == group and (also_negative or one.points > 0)
+            else one
+            for one in fold.adjustments
+        )
+    pool, drain = fold.pools.get(group), model.drains[group]
+    if pool is not None and drain is not None and (also_negative or pool.value > 0):
+        pool.scale(drain, factor, at_ms)

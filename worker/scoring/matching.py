@@ -2,154 +2,195 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from worker.contracts.event_rules import ADJUSTMENT_TYPE, ERASURE_TYPE, SALES_TYPES, UPDATE_TYPE
+from worker.contracts.instants import parse_instant
+from worker.scoring.attributes import Update, kept_of
+from worker.scoring.model import ENGAGEMENT
 from worker.scoring.once import once_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from worker.contracts.event import Event
     from worker.scoring.model import Model, Rule
 
-SALES_TYPES = frozenset({"sales.accepted", "sales.rejected", "sales.recycled", "sales.won", "sales.lost"})
-"""The reserved types by which sales answers."""
+_SHARED_TRACES = 65_536
 
-Stored = int | list[Any]
-"""A trace as stored: a small number in the usual case, else a list (see `Trace.stored`)."""
+Match = tuple[int, int | None]
+"""A rule, and the once-key of the event under it (None without `once_per`)."""
 
-_KEYED_TRACES = 65_536
+
+class Given(NamedTuple):
+    """Points given by hand, to a group that the model has."""
+
+    group: int
+    points: float
+    expires_ms: int | None
 
 
 class Trace:
     """
     What one model needs of one event to fold it, now or again: never the event itself.
 
-    *matches* are the rules that see the event, each with its once-key (None without `once_per`), in file order.
-    *lowers* says whether folding it may lower a score, *gain* how much it may raise one at most. *feedback* is the index of the
-    model's feedback that it triggers, -1 for none.
+    *matches* are the rules that the event could match, in file order; *residues* what their conditions leave open until the attributes are
+    known (None when nothing is). *feedback* is the index of the model's feedback that it triggers, -1 for none. *lowers* says
+    whether folding it may lower a score, *gain* how much it may raise one at most.
     """
 
-    __slots__ = ("feedback", "gain", "is_life", "lowers", "matches", "stored")
+    __slots__ = ("code", "feedback", "gain", "given", "is_life", "is_plain", "lowers", "matches", "residues", "update")
 
     def __init__(
         self,
-        matches: tuple[tuple[int, int | None], ...],
+        model: Model,
+        matches: tuple[Match, ...],
         *,
-        is_life: bool,
-        lowers: bool = False,
-        gain: float = 0.0,
+        is_life: bool = False,
         feedback: int = -1,
+        residues: tuple[int, ...] | None = None,
+        update: Update | None = None,
+        given: Given | None = None,
     ) -> None:
         self.matches = matches
         self.is_life = is_life
-        self.lowers = lowers
-        self.gain = gain
         self.feedback = feedback
-        self.stored = self._store()
+        self.residues = residues
+        self.update = update
+        self.given = given
+        rules = [model.rules[index] for index, _ in matches]
+        resets = any(rule.reset for rule in rules)
+        self.is_plain = feedback < 0 and residues is None and update is None and given is None and not resets
+        self.lowers = feedback >= 0 or update is not None or resets or any(rule.points < 0 for rule in rules)
+        self.gain = sum(max(0.0, rule.points) for rule in rules)
+        if update is not None:
+            self.gain = float("inf")
+        if feedback >= 0:
+            self.gain += max(0.0, model.feedback_by_index[feedback].points or 0.0)
+        if given is not None:
+            self.gain += max(0.0, given.points)
+            self.lowers = self.lowers or given.points < 0
+        self.code = -1
+        if len(matches) <= 1 and feedback < 0 and residues is None and update is None and given is None:
+            self.code = code_of(matches[0][0] if matches else -1, is_keyed=self.key is not None, is_life=is_life)
 
-    def _store(self) -> Stored:
-        """`2 * (rule + 1) + life` for at most one rule without a key; else `[life, feedback, rule, key, rule, key, ...]`."""
-        if self.feedback < 0:
-            if not self.matches:
-                return int(self.is_life)
-            if len(self.matches) == 1 and self.matches[0][1] is None:
-                return 2 * (self.matches[0][0] + 1) + self.is_life
-        return [int(self.is_life), self.feedback, *(part for match in self.matches for part in match)]
+    @property
+    def key(self) -> int | None:
+        """The once-key under the first rule that it matches."""
+        return self.matches[0][1] if self.matches else None
 
 
-def restore_trace(model: Model, stored: Stored) -> Trace:
-    """Return the trace that was stored as *stored* under *model*."""
-    if isinstance(stored, int):
-        rule = stored // 2 - 1
-        return new_trace(model, ((rule, None),) if rule >= 0 else (), is_life=bool(stored & 1))
-    is_life, feedback, *parts = stored
-    matches = tuple(zip(parts[::2], parts[1::2], strict=True))
-    return new_trace(model, matches, is_life=bool(is_life), feedback=feedback)
-
-
-def new_trace(model: Model, matches: tuple[tuple[int, int | None], ...], *, is_life: bool, feedback: int = -1) -> Trace:
-    """Return the trace of an event that matches *matches* under *model*."""
-    lowers = feedback >= 0
-    gain = 0.0
-    if feedback >= 0:
-        gain = max(0.0, model.feedback_by_index[feedback].points or 0.0)
-    for index, _ in matches:
-        points = model.rules[index].points
-        if points < 0:
-            lowers = True
-        else:
-            gain += points
-    return Trace(matches, is_life=is_life, lowers=lowers, gain=gain, feedback=feedback)
+def code_of(rule: int, *, is_keyed: bool, is_life: bool) -> int:
+    """Return the number that stands for a trace of one rule, or of none (-1): `rule + 1`, whether it has a key, is a sign of life."""
+    return (rule + 1) << 2 | is_keyed << 1 | is_life
 
 
 class Matcher:
     """The rules of a model, indexed by event type, so that rules that do not concern an event cost it nothing."""
 
     def __init__(self, model: Model) -> None:
-        self._model = model
+        self.model = model
+        rules = [rule for rule in model.rules if not rule.is_fit]
         self._rules_by_type: dict[str, tuple[Rule, ...]] = {}
-        named = {name for rule in model.rules for name in rule.when.types or ()}
+        named = {name for rule in rules for name in rule.when.types or ()}
         for name in named:
-            self._rules_by_type[name] = tuple(r for r in model.rules if r.when.types is None or name in r.when.types)
-        self._rules_of_any_type = tuple(rule for rule in model.rules if rule.when.types is None)
-        self._interned: dict[int, Trace] = {}
-        self._keyed: dict[tuple[int, int, bool], Trace] = {}
+            self._rules_by_type[name] = tuple(r for r in rules if r.when.types is None or name in r.when.types)
+        self._rules_of_any_type = tuple(rule for rule in rules if rule.when.types is None)
+        self._shared: dict[int, Trace] = {}
+        self._keyed: dict[tuple[int, int], Trace] = {}
         self.null_keys = 0
         """Once-keys made whose values were all missing, since the owner last set this to 0."""
 
-    def restore(self, stored: Stored) -> Trace:
-        """Return the trace stored as *stored*; the usual ones are shared, not made anew."""
-        if isinstance(stored, int):
-            trace = self._interned.get(stored)
+    def of_code(self, code: int, key: int | None) -> Trace:
+        """Return the trace that `Trace.code` and `Trace.key` stand for, shared: campaigns and forms come again and again."""
+        if key is None:
+            trace = self._shared.get(code)
             if trace is None:
-                trace = self._interned[stored] = restore_trace(self._model, stored)
+                trace = self._shared[code] = self._of_code(code, None)
             return trace
-        return restore_trace(self._model, stored)
+        keyed = self._keyed
+        trace = keyed.get((code, key))
+        if trace is None:
+            if len(keyed) >= _SHARED_TRACES:
+                keyed.clear()
+            trace = keyed[code, key] = self._of_code(code, key)
+        return trace
 
-    def match(self, event: Event) -> Trace | None:
-        """Return what *event* leaves; None when it matches no rule, is not reserved and is no sign of life."""
+    def _of_code(self, code: int, key: int | None) -> Trace:
+        rule = (code >> 2) - 1
+        return Trace(self.model, ((rule, key),) if rule >= 0 else (), is_life=bool(code & 1))
+
+    def match(self, event: Event, at_ms: int) -> Trace | None:
+        """
+        Return what *event*, dated *at_ms*, leaves; None when it could match no rule, is not reserved and is no sign of life.
+
+        Every test of an attribute counts as open here.
+        """
         name = event.type
-        matches: list[tuple[int, int | None]] = []
+        matches: list[Match] = []
+        residues: dict[int, int] | None = None
         is_machine = event.machine
         for rule in self._rules_by_type.get(name, self._rules_of_any_type):
-            if rule.machine == "any" or (rule.machine == "only") == is_machine:
-                if not rule.when.holds(event):
-                    continue
+            if (rule.machine == "any" or (rule.machine == "only") == is_machine) and rule.when.holds(event):
+                if rule.is_mixed:
+                    residues = residues or {}
+                    residues[rule.index] = rule.when.residue(event)
                 if rule.once_per is None:
                     matches.append((rule.index, None))
                 else:
                     key, is_null = once_key(event, rule.once_per)
                     self.null_keys += is_null
                     matches.append((rule.index, key))
-        if name.startswith("sales."):
-            return self._sales(event, tuple(matches))
-        is_life = not is_machine and self._model.is_sign_of_life(name)
+        if name.startswith(_RESERVED_STARTS):
+            reserved = self._reserved(event, at_ms, tuple(matches), _open(matches, residues))
+            if reserved is not None:
+                return reserved
+        is_life = not is_machine and self.model.is_sign_of_life(name)
+        if residues is not None:
+            return Trace(self.model, tuple(matches), is_life=is_life, residues=_open(matches, residues))
         if not matches:
-            return self.restore(1) if is_life else None
+            return self.of_code(1, None) if is_life else None
         if len(matches) > 1:
-            return new_trace(self._model, tuple(matches), is_life=is_life)
+            return Trace(self.model, tuple(matches), is_life=is_life)
         index, only_key = matches[0]
-        return self.restore(2 * (index + 1) + is_life) if only_key is None else self._with_key(index, only_key, is_life)
+        return self.of_code((index + 1) << 2 | (only_key is not None) << 1 | is_life, only_key)
 
-    def _with_key(self, index: int, key: int, is_life: bool) -> Trace:  # noqa: FBT001 - third part of a key
-        """Return the trace of one rule with a once-key, shared: forms, assets and campaigns come again and again."""
-        keyed = self._keyed
-        trace = keyed.get((index, key, is_life))
-        if trace is None:
-            if len(keyed) >= _KEYED_TRACES:
-                keyed.clear()
-            trace = keyed[index, key, is_life] = new_trace(self._model, ((index, key),), is_life=is_life)
-        return trace
+    def _reserved(
+        self, event: Event, at_ms: int, matches: tuple[Match, ...], residues: tuple[int, ...] | None
+    ) -> Trace | None:
+        """Return the trace of an event of a reserved type, which always leaves one; None for all other types."""
+        name, model = event.type, self.model
+        if name in SALES_TYPES:
+            feedback = model.feedback.get(name)
+            is_meant = event.properties.get("model") in {None, model.name}
+            index = feedback.index if feedback is not None and is_meant else -1
+            return Trace(model, matches, feedback=index, residues=residues)
+        if name == UPDATE_TYPE:
+            update = kept_of(event.properties, model.attributes)
+            return Trace(model, matches, residues=residues, update=update if update.values else None)
+        if name == ADJUSTMENT_TYPE:
+            return Trace(model, matches, residues=residues, given=given_by(model, event.properties, at_ms))
+        return Trace(model, ()) if name == ERASURE_TYPE else None
 
-    def _sales(self, event: Event, matches: tuple[tuple[int, int | None], ...]) -> Trace | None:
-        """Return the trace of an event of sales: always one for the five reserved types, with the feedback meant for this model."""
-        if event.type not in SALES_TYPES:
-            if matches or (not event.machine and self._model.is_sign_of_life(event.type)):
-                return new_trace(
-                    self._model, matches, is_life=not event.machine and self._model.is_sign_of_life(event.type)
-                )
-            return None
-        feedback = self._model.feedback.get(event.type)
-        meant = event.properties.get("model") in {None, self._model.name}
-        return new_trace(
-            self._model, matches, is_life=False, feedback=feedback.index if feedback is not None and meant else -1
-        )
+
+_RESERVED_STARTS = ("sales.", "contact.", "score.")
+
+
+def _open(matches: list[Match], residues: dict[int, int] | None) -> tuple[int, ...] | None:
+    """Return what each match leaves open, -1 for nothing; None when none does."""
+    if residues is None or max(residues.values()) < 0:
+        return None
+    return tuple(residues.get(index, -1) for index, _ in matches)
+
+
+def given_by(model: Model, properties: Mapping[str, Any], at_ms: int) -> Given | None:
+    """Return the points that a `score.adjusted` of *at_ms* gives under *model*; None when it has no effect there."""
+    group = properties.get("group")
+    index = model.group_index.get(ENGAGEMENT if group is None else group)
+    if index is None:
+        return None
+    expires = None if model.drains[index] is not None else properties.get("expires_at")  # a pool knows no expiry
+    expires_ms = parse_instant(expires) if isinstance(expires, str) else expires
+    if expires_ms is not None and expires_ms <= at_ms:
+        return None
+    return Given(index, float(properties["points"]), expires_ms)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from worker.scoring.decay import Decay, HalfLife
+from worker.scoring.decay import Dated, Decay, Drain, Expire, HalfLife, Linear
 
 if TYPE_CHECKING:
     from worker.contracts.event import Event
@@ -26,46 +26,72 @@ Machine = Literal["no", "only", "any"]
 """Which events a rule sees: those of humans, of machines, or both."""
 
 
+class Facts(NamedTuple):
+    """What a condition may ask of a contact beside numbers; None stands for what is not known."""
+
+    attributes: Mapping[str, Any] | None = None
+    seen: tuple[bool, ...] | None = None  # by place in Model.seen
+
+
+UNKNOWN_FACTS = Facts()
+
+
 class Reading(NamedTuple):
     """What a condition on the state sees at one instant, or one end of what it may see over a span."""
 
     score: float  # clamped by the model's floor and cap
     groups: tuple[float, ...]  # by group index, clamped by the group's own floor and cap
     tier: int  # rank, 0 is the lowest; 0 without tiers
+    facts: Facts = UNKNOWN_FACTS
 
 
 class EventCondition(Protocol):
-    """A condition on one event."""
+    """A condition on one event, and on the contact's attributes at that point of the fold."""
 
     @property
     def types(self) -> frozenset[str] | None:
         """The event types it can hold for; None when any type may match."""
 
-    def holds(self, event: Event) -> bool:
-        """Whether it holds for *event*."""
+    @property
+    def holds(self) -> Callable[[Event], bool]:
+        """Whether it can hold for an event, were the attributes what suits it best."""
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it names attributes only."""
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it names attributes beside fields of the event."""
+
+    def residue(self, event: Event) -> int:
+        """Return what *event* leaves open, as a number to keep: -1 when the attributes don't matter."""
+
+    def settles(self, residue: int, attributes: Mapping[str, Any]) -> bool:
+        """Whether an event that left *residue* meets it with these *attributes*; a fit condition is asked with 0."""
 
 
 class StateCondition(Protocol):
-    """A condition on score, groups and tier."""
+    """A condition on score, groups, tier, attributes and awards seen."""
 
     def judge(self, low: Reading, high: Reading) -> bool | None:
         """
         Judge all readings between *low* and *high*, field by field: True holds for each, False for none, None unknown.
 
-        With ``low == high`` the answer is exact and never None.
+        Facts are those of *low*. With ``low == high`` and all facts known the answer is exact and never None.
         """
 
 
 class FieldPath(NamedTuple):
-    """A field of an event: `type`, `source`, or a path below `properties`."""
+    """A field of an event: `type`, `source`, a path below `properties`, or one below the contact's `attributes`."""
 
-    root: Literal["type", "source", "properties"]
+    root: Literal["type", "source", "properties", "attributes"]
     path: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Points for events that match."""
+    """Points for events that match, or, as a fit rule, for attributes as long as they match."""
 
     name: str
     index: int  # place in the file; the stored state uses it
@@ -77,6 +103,14 @@ class Rule:
     limit: Limit | None = None
     decay: Decay | None = None  # None never fades
     cap: float | None = None  # bound on the contribution: [-cap, cap]
+    reset: tuple[int, ...] = ()  # group indexes, emptied before any points of the event are given
+    gives: bool = True  # False: it only resets, there is no award
+    is_fit: bool = field(init=False)  # it reads attributes only: its points count while it holds
+    is_mixed: bool = field(init=False)  # its condition looks at attributes beside the event
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_fit", self.when.is_fit)
+        object.__setattr__(self, "is_mixed", self.when.is_mixed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +121,16 @@ class Group:
     index: int
     floor: float | None = None
     cap: float | None = None
+    drain: Drain | None = None  # all that is given to the group is then one pool
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """At least *times* awards of a rule in (T - within_ms, T], or since the last reset of its group."""
+
+    rule: int
+    times: int
+    within_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +186,19 @@ class Qualify:
     rearm: StateCondition | None = None  # None: when `when` no longer holds
     again: Literal["rearm", "recycle"] = "rearm"
     not_within_ms: int = 0
+    exclude: StateCondition | None = None
+    require: tuple[tuple[str, ...], ...] = ()  # paths of attributes
+    include: tuple[tuple[str, ...], ...] = ()  # paths of attributes
 
 
 @dataclass(frozen=True)
 class Model:
-    """One scoring model. *digest* is the SHA-256 (hex) of the sorted-key JSON of the file as parsed."""
+    """
+    One scoring model.
+
+    *digest* is the SHA-256 (hex) of the sorted-key JSON of the file as parsed, *content* the compact JSON of the file as parsed
+    in the order of the file: whoever has it can make this model again.
+    """
 
     name: str
     version: int
@@ -163,6 +215,9 @@ class Model:
     tiers: tuple[Tier, ...] = ()  # ascending thresholds
     qualify: Qualify | None = None
     feedback: Mapping[str, Feedback] = field(default_factory=dict)  # by event type
+    attributes: frozenset[str] = frozenset()  # top-level names that conditions, `require` and `include` name
+    seen: tuple[Seen, ...] = ()  # every `seen` of its conditions; a condition knows its own by its place
+    content: str = ""
 
     def is_sign_of_life(self, event_type: str) -> bool:
         """Whether a human's event of *event_type* ends idleness; never in a model without `inactivity`."""
@@ -184,6 +239,60 @@ class Model:
             (rule.group, rule.decay.ms if isinstance(rule.decay, HalfLife) else 0, rule.decay, rule.cap)
             for rule in self.rules
         )
+
+    @cached_property
+    def dated(self) -> tuple[Dated | None, ...]:
+        """The decay of each rule that keeps dated lots, None for all others."""
+        return tuple(rule.decay if isinstance(rule.decay, Linear | Expire) else None for rule in self.rules)
+
+    @cached_property
+    def fit_rules(self) -> tuple[Rule, ...]:
+        """The rules that read attributes only, in file order."""
+        return tuple(rule for rule in self.rules if rule.is_fit)
+
+    @cached_property
+    def drains(self) -> tuple[Drain | None, ...]:
+        """The drain of each group, None where there is none."""
+        return tuple(group.drain for group in self.groups)
+
+    @cached_property
+    def has_pools(self) -> bool:
+        """Whether any group is a pool."""
+        return any(self.drains)
+
+    @cached_property
+    def group_index(self) -> Mapping[str, int]:
+        """The index of each group by its name."""
+        return {group.name: group.index for group in self.groups}
+
+    @cached_property
+    def once_a_contact(self) -> frozenset[int]:
+        """The rules that award once a contact at all: their once-key is always 0."""
+        return frozenset(rule.index for rule in self.rules if rule.once_per == ())
+
+    @cached_property
+    def attribute_names(self) -> tuple[str, ...]:
+        """The names of attributes that are kept, in the order by which stored states refer to them."""
+        return tuple(sorted(self.attributes))
+
+    @cached_property
+    def attribute_places(self) -> Mapping[str, int]:
+        """The place of each of `attribute_names`."""
+        return {name: place for place, name in enumerate(self.attribute_names)}
+
+    @cached_property
+    def seen_kept(self) -> Mapping[int, int]:
+        """How many award instants of a rule are kept because a `seen` asks for those within a span; by rule index."""
+        kept: dict[int, int] = {}
+        for one in self.seen:
+            if one.within_ms is not None:
+                kept[one.rule] = max(kept.get(one.rule, 0), one.times)
+        return kept
+
+    @cached_property
+    def has_facts(self) -> bool:
+        """Whether a condition on the state asks for attributes or awards seen."""
+        return bool(self.seen or self.attributes)
 
     @cached_property
     def highest(self) -> Reading:
@@ -221,6 +330,16 @@ class Model:
         low = Reading(-inf, (-inf,) * len(groups), 0)
         high = Reading(score + 1e-6, tuple(value + 1e-6 for value in groups), tier)
         return self.qualify.when.judge(low, high) is not False
+
+    @cached_property
+    def idleness_gives(self) -> bool:
+        """Whether idleness gives points."""
+        return any((step.points or 0) > 0 for step in self.inactivity)
+
+    @cached_property
+    def idleness_reaches_all(self) -> bool:
+        """Whether idleness reaches what is below 0, or worth nothing any more, too."""
+        return any(step.reset or step.multiply is not None for step in self.inactivity)
 
     @cached_property
     def first_step_ms(self) -> int:

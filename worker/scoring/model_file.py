@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.scoring.file.findings import Finding, nearest, refusal
-from worker.scoring.file.tree import MAX_BYTES, plain, read_tree
+from worker.scoring.file.tree import MAX_BYTES
 from worker.scoring.lint import check_model
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from worker.scoring.model import Model
 
 _SUFFIX = ".yaml"
+CASES_SUFFIX = ".cases.yaml"
+"""Of the file beside a model that holds its test cases."""
 
 
 def parse_model(text: str, where: str = "model") -> Model:
@@ -82,9 +85,7 @@ def read_content(source: str | Path) -> tuple[Model, dict[str, object]]:
     """
     where, text = read_source(source)
     model = parse_model(text, where)
-    root, _ = read_tree(text, where)
-    content = plain(root) if root is not None else None
-    return model, content if isinstance(content, dict) else {}
+    return model, json.loads(model.content)
 
 
 def read_source(source: str | Path) -> tuple[str, str]:
@@ -126,7 +127,8 @@ def read_source(source: str | Path) -> tuple[str, str]:
 def shipped_models() -> tuple[str, ...]:
     """Return the names of the models that come with the worker, sorted."""
     files = resources.files("worker.models").iterdir()
-    return tuple(sorted(file.name.removesuffix(_SUFFIX) for file in files if file.name.endswith(_SUFFIX)))
+    names = (file.name for file in files if file.name.endswith(_SUFFIX) and not file.name.endswith(CASES_SUFFIX))
+    return tuple(sorted(name.removesuffix(_SUFFIX) for name in names))
 
 
 def _shipped_text(name: str) -> str:

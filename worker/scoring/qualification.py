@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from worker.scoring.conditions import attribute_at
 from worker.scoring.due import cools
 from worker.scoring.reading import read
 
 if TYPE_CHECKING:
-    from worker.scoring.model import Feedback, Model, Reading
+    from worker.scoring.model import Feedback, Model, Qualify, Reading
     from worker.scoring.state import Fold
 
-Kind = Literal["lead.sales_ready", "lead.cooled"]
+Kind = Literal["lead.sales_ready", "lead.cooled", "lead.tier_changed"]
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
 TIMER = "timer"
 """The cause of what time did by itself."""
 
@@ -38,10 +40,12 @@ class Latch(msgspec.Struct, array_like=True):
     first_ready_ms: int | None = None
     last_ready_ms: int | None = None
     told_ms: int | None = None  # `at` of the newest lead.sales_ready or lead.cooled of this epoch
-    told_score: float = 0.0  # as shown there
-    told_tier: int = 0
+    told_score: float = 0.0  # as shown in the newest transition of any kind
+    told_tier: int = 0  # rank there
     timer_cooled_ms: int | None = None  # `at` of the newest lead.cooled by timer
     is_kept_back: bool = False  # the newest lead.sales_ready was not published
+    tier: int = 0  # rank as told by the newest lead.tier_changed; the lowest before
+    tier_changes: int = 0  # how many of these there were
 
     @property
     def is_ready(self) -> bool:
@@ -83,22 +87,20 @@ def heed(model: Model, latch: Latch, feedback: Feedback, sequence: object) -> bo
     return False
 
 
-def evaluate(model: Model, fold: Fold, latch: Latch, at_ms: int, *, inviting: bool) -> tuple[Kind, Reading] | None:
+def evaluate(model: Model, fold: Fold, latch: Latch, at_ms: int, *, may_qualify: bool) -> tuple[Kind, Reading] | None:
     """
-    Decide at *at_ms* whether sales must be told, and move the latch if so.
+    Decide at *at_ms* whether sales must be told that a lead is ready or has cooled, and move the latch if so.
 
-    Only a good sign (*inviting*) makes a lead ready, never time alone and never a penalty that has faded.
+    Only a good sign or new data (*may_qualify*) makes a lead ready, never time alone and never a penalty that has faded.
     """
     qualify = model.qualify
     if qualify is None:
         return None
     if latch.status is Status.OPEN:
-        if not inviting or not fold.is_scored:
-            return None
-        if latch.last_ready_ms is not None and at_ms - latch.last_ready_ms < qualify.not_within_ms:
+        if not may_qualify or not fold.is_scored or _is_too_soon(qualify, latch, at_ms):
             return None
         reading = read(model, fold, at_ms)
-        if qualify.when.judge(reading, reading) is not True:
+        if not _is_wanted(qualify, reading) or missing(model, fold):
             return None
         latch.status = Status.READY
         latch.sequence += 1
@@ -113,3 +115,42 @@ def evaluate(model: Model, fold: Fold, latch: Latch, at_ms: int, *, inviting: bo
         latch.status = Status.WAITING if qualify.again == "recycle" else Status.OPEN
         return "lead.cooled", reading
     return None
+
+
+def change_tier(model: Model, fold: Fold, latch: Latch, at_ms: int) -> tuple[Kind, Reading] | None:
+    """Decide at *at_ms* whether another tier must be told than the one told last, and remember that one if so."""
+    if not model.tiers:
+        return None
+    reading = read(model, fold, at_ms)
+    if reading.tier == latch.tier:
+        return None
+    latch.tier = reading.tier
+    latch.tier_changes += 1
+    return "lead.tier_changed", reading
+
+
+def is_held(model: Model, fold: Fold, latch: Latch, at_ms: int) -> bool:
+    """Whether nothing but required data keeps an open lead from being ready at *at_ms*."""
+    qualify = model.qualify
+    if qualify is None or latch.status is not Status.OPEN or not fold.is_scored or not missing(model, fold):
+        return False
+    return not _is_too_soon(qualify, latch, at_ms) and _is_wanted(qualify, read(model, fold, at_ms))
+
+
+def missing(model: Model, fold: Fold) -> list[tuple[str, ...]]:
+    """Return the paths of required attributes that are missing or empty."""
+    if model.qualify is None:
+        return []
+    attributes = fold.attributes
+    return [path for path in model.qualify.require if attribute_at(attributes, path) in _EMPTY]
+
+
+def _is_too_soon(qualify: Qualify, latch: Latch, at_ms: int) -> bool:
+    return latch.last_ready_ms is not None and at_ms - latch.last_ready_ms < qualify.not_within_ms
+
+
+def _is_wanted(qualify: Qualify, reading: Reading) -> bool:
+    """Whether `when` holds, and `exclude` does not."""
+    if qualify.when.judge(reading, reading) is not True:
+        return False
+    return qualify.exclude is None or qualify.exclude.judge(reading, reading) is not True

@@ -1,23 +1,33 @@
-"""The fold of one contact and model, in memory: sums, references and keys, never events."""
+"""The fold of one contact and model, in memory: sums, references, keys and attributes, never events."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, NamedTuple
+
 from worker.scoring.model import NEVER_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from worker.scoring.decay import Drain, Lots
+    from worker.scoring.fit import Fit
 
 
 class RuleState:
     """What a rule has given to one contact."""
 
-    __slots__ = ("awarded", "count", "keys", "last_ms", "reference_ms", "times", "value")
+    __slots__ = ("awarded", "count", "keys", "last_ms", "lots", "reference_ms", "seen", "times", "value")
 
     def __init__(self) -> None:
         self.count = 0  # awards since the last reset of the group
         self.awarded = 0.0  # points of these, before any decay
         self.last_ms = 0  # event time of the newest of these
-        self.value = 0.0  # what was left at reference_ms; idleness scales it
+        self.value = 0.0  # what was left at reference_ms; idleness scales it; of dated lots their sum; 0 in a pool
         self.reference_ms = 0
+        self.lots: Lots | None = None  # of a rule whose decay keeps dated lots
         self.keys: dict[int, None] | None = None  # once-keys, oldest first
         self.times: list[int] | None = None  # what the rule's limit remembers; survives a reset
+        self.seen: list[int] | None = None  # newest award instants, where a `seen` asks for them
 
     def copy(self) -> RuleState:
         """Return an independent copy."""
@@ -27,38 +37,143 @@ class RuleState:
         new.last_ms = self.last_ms
         new.value = self.value
         new.reference_ms = self.reference_ms
+        new.lots = None if self.lots is None else self.lots.copy()
         new.keys = None if self.keys is None else self.keys.copy()
         new.times = None if self.times is None else self.times.copy()
+        new.seen = None if self.seen is None else self.seen.copy()
         return new
+
+    def scale(self, factor: float) -> None:
+        """Multiply what was given by *factor*; reference instants stay."""
+        if self.lots is None:
+            self.value *= factor
+        else:
+            for given_ms in self.lots:
+                self.lots[given_ms] *= factor
+            self.value = sum(self.lots.values(), 0.0)
 
 
 class Extras:
-    """Points of a group that no rule gave; undecaying, penalties apart because idleness takes from what is positive only."""
+    """Undecaying points of a group that no rule gave; penalties apart because idleness takes from what is positive only."""
 
-    __slots__ = ("feedback", "inactivity", "penalties")
+    __slots__ = ("adjusted", "deducted", "feedback", "inactivity", "penalties")
 
-    def __init__(self, inactivity: float = 0.0, feedback: float = 0.0, penalties: float = 0.0) -> None:
+    def __init__(
+        self,
+        inactivity: float = 0.0,
+        feedback: float = 0.0,
+        penalties: float = 0.0,
+        adjusted: float = 0.0,
+        deducted: float = 0.0,
+    ) -> None:
         self.inactivity = inactivity  # points above 0 by inactivity steps
         self.feedback = feedback  # points above 0 by sales feedback
         self.penalties = penalties  # points below 0 by sales feedback
+        self.adjusted = adjusted  # points above 0 given by hand for good
+        self.deducted = deducted  # points below 0 given by hand for good
 
     def copy(self) -> Extras:
         """Return an independent copy."""
-        return Extras(self.inactivity, self.feedback, self.penalties)
+        return Extras(self.inactivity, self.feedback, self.penalties, self.adjusted, self.deducted)
+
+    def scale(self, factor: float, *, also_negative: bool) -> None:
+        """Multiply what is above 0, or all of it, by *factor*."""
+        self.inactivity *= factor
+        self.feedback *= factor
+        self.adjusted *= factor
+        if also_negative:
+            self.penalties *= factor
+            self.deducted *= factor
+
+    @property
+    def positive(self) -> float:
+        """The points above 0."""
+        return self.adjusted + self.inactivity + self.feedback
+
+    @property
+    def has_any(self) -> bool:
+        """Whether any of it is not 0."""
+        return bool(self.inactivity or self.feedback or self.penalties or self.adjusted or self.deducted)
+
+
+class Adjustment(NamedTuple):
+    """Points given by hand until an instant."""
+
+    group: int
+    points: float
+    expires_ms: int
+
+
+class Pool:
+    """All that was given to a group that drains."""
+
+    __slots__ = ("awarded", "count", "last_ms", "reference_ms", "value")
+
+    def __init__(self) -> None:
+        self.value = 0.0  # what was left at reference_ms
+        self.reference_ms = 0
+        self.awarded = 0.0  # everything given since the last reset
+        self.count = 0  # so many times
+        self.last_ms = 0
+
+    def copy(self) -> Pool:
+        """Return an independent copy."""
+        new = Pool()
+        new.value = self.value
+        new.reference_ms = self.reference_ms
+        new.awarded = self.awarded
+        new.count = self.count
+        new.last_ms = self.last_ms
+        return new
+
+    def left(self, drain: Drain, at_ms: int) -> float:
+        """Return its value at *at_ms*."""
+        return drain.left(self.value, self.reference_ms, at_ms) if self.value else 0.0
+
+    def give(self, drain: Drain, points: float, at_ms: int) -> None:
+        """Add *points* at *at_ms*, after what has drained until then."""
+        self.value = self.left(drain, at_ms) + points
+        self.reference_ms = at_ms
+        self.awarded += points
+        self.count += 1
+        self.last_ms = at_ms
+
+    def scale(self, drain: Drain, factor: float, at_ms: int) -> None:
+        """Multiply what is left at *at_ms* by *factor*."""
+        self.value = self.left(drain, at_ms) * factor
+        self.reference_ms = at_ms
 
 
 class Fold:
     """A state: the left fold of events in order, advanced to the instant of the newest."""
 
-    __slots__ = ("at_ms", "dropped_keys", "extras", "is_scored", "last_activity_ms", "next_step_ms", "rules")
+    __slots__ = (
+        "adjustments",
+        "at_ms",
+        "attribute_dates",
+        "attributes",
+        "dropped_keys",
+        "extras",
+        "fit",
+        "is_scored",
+        "last_activity_ms",
+        "next_step_ms",
+        "pools",
+        "rules",
+    )
 
     def __init__(self) -> None:
         self.at_ms = -NEVER_MS  # instant of the newest event, and of the last advance
-        self.is_scored = False  # an award was given, once
+        self.is_scored = False  # an award or an adjustment was given, or a fit rule held, once
         self.last_activity_ms: int | None = None
         self.next_step_ms = NEVER_MS  # the soonest inactivity step after at_ms
         self.rules: dict[int, RuleState] = {}  # in rule order: sums of doubles must not depend on history
         self.extras: dict[int, Extras] = {}  # by group index
+        self.pools: dict[int, Pool] = {}  # by group index
+        self.adjustments: tuple[Adjustment, ...] = ()  # those that expire, in the order given
+        self.attributes: Mapping[str, Any] = {}  # by top-level name; replaced, never changed in place
+        self.attribute_dates: Mapping[str, int] = {}  # event time of the last write; removed names too
+        self.fit: Fit | None = None  # what the fit rules give for these attributes; None: not computed yet
         self.dropped_keys = 0  # once-keys that went because a rule had too many, since this object was made
 
     def copy(self) -> Fold:
@@ -69,8 +184,13 @@ class Fold:
         new.last_activity_ms = self.last_activity_ms
         new.next_step_ms = self.next_step_ms
         new.rules = {index: rule.copy() for index, rule in self.rules.items()}
-        new.dropped_keys = 0
         new.extras = {index: extras.copy() for index, extras in self.extras.items()}
+        new.pools = {index: pool.copy() for index, pool in self.pools.items()}
+        new.adjustments = self.adjustments
+        new.attributes = self.attributes
+        new.attribute_dates = self.attribute_dates
+        new.fit = self.fit
+        new.dropped_keys = 0
         return new
 
     def rule(self, index: int) -> RuleState:
@@ -92,3 +212,10 @@ class Fold:
         if extras is None:
             extras = self.extras[index] = Extras()
         return extras
+
+    def pool(self, index: int) -> Pool:
+        """Return the pool of group *index*, made when there is none yet."""
+        pool = self.pools.get(index)
+        if pool is None:
+            pool = self.pools[index] = Pool()
+        return pool

@@ -1,11 +1,12 @@
-"""Conditions on score, groups and tier, judged over a span of readings: True, False, or None for "it depends"."""
+"""Conditions on what a score came to, judged over a span of readings: True, False, or None for "it depends"."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from worker.scoring.operators import TOLERANCE
+from worker.scoring.conditions import attribute_test
+from worker.scoring.operators import OPERATORS, TOLERANCE
 
 if TYPE_CHECKING:
     from worker.scoring.model import Reading
@@ -56,6 +57,31 @@ def span_condition(read: Read, tests: Mapping[str, Any]) -> JudgedCondition:
     def judge(low: Reading, high: Reading) -> Verdict:
         a, b = read(low), read(high)
         return kleene_all([span(a, b) for span in spans])
+
+    return JudgedCondition(judge)
+
+
+def attribute_condition(path: tuple[str, ...], tests: Mapping[str, Any]) -> JudgedCondition:
+    """
+    Return the condition that the attribute at *path* passes all *tests* (operator name to operand); text is casefolded.
+
+    Open where the attributes are not known.
+    """
+    compiled = [attribute_test(path, OPERATORS[name].build(operand, str.casefold)) for name, operand in tests.items()]
+
+    def judge(low: Reading, _: Reading) -> Verdict:
+        attributes = low.facts.attributes
+        return None if attributes is None else all(test(attributes) for test in compiled)
+
+    return JudgedCondition(judge)
+
+
+def seen_condition(place: int) -> JudgedCondition:
+    """Return the condition that the `seen` at *place* in the model's list holds. Open where that is not known."""
+
+    def judge(low: Reading, _: Reading) -> Verdict:
+        seen = low.facts.seen
+        return None if seen is None else seen[place]
 
     return JudgedCondition(judge)
 

@@ -107,6 +107,17 @@ class Settings:
     max_skew_ms: int = _scoring(
         kinds.DURATION, "5m", "How far an event may lie after its record's timestamp before it is moved back to that."
     )
+    emit_since_ms: int | None = _scoring(
+        kinds.OPTIONAL_INSTANT,
+        "",
+        "Transitions before this instant are kept back, so that a replayed history floods nobody; empty: all are told.",
+    )
+    publish_tiers: bool = _scoring(kinds.FLAG, "false", "Whether `lead.tier_changed` is told too.")
+    publish_model_changes: bool = _scoring(
+        kinds.FLAG,
+        "false",
+        "Whether sales is told at once whom a new version of a model makes ready, or no longer ready.",
+    )
     store: str = _scoring(
         kinds.STORE, "rocksdb://./state", "Where state is kept between restarts; each process needs its own directory."
     )

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from worker.contracts.instants import format_instant, parse_instant
 from worker.settings.secret import Secret
 
 _DURATION_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -119,6 +120,19 @@ def _show_optional(value: Any) -> str:  # noqa: ANN401
     return "" if value is None else str(value)
 
 
+def parse_instant_ms(text: str) -> int:
+    """
+    Return the instant that *text* names in RFC 3339, as UTC ms.
+
+    >>> parse_instant_ms("2026-03-01T00:00:00Z")
+    1772323200000
+    """
+    try:
+        return parse_instant(text)
+    except ValueError:
+        raise ValueError("no instant with offset; write 2026-03-01T00:00:00Z") from None
+
+
 def between(kind: Kind, low: int, high: int) -> Kind:
     """Return *kind* restricted to *low*..*high*, both included; the name says so."""
 
@@ -185,5 +199,10 @@ PATH = Kind("file", _parse_text)
 NAME = Kind("name", _parse_name)
 BROKERS = comma_list(Kind("host:port", _parse_broker))
 STORE = Kind("store URL", _parse_store)
+OPTIONAL_INSTANT = Kind(
+    "instant",
+    lambda text: parse_instant_ms(text) if text else None,
+    lambda value: "" if value is None else format_instant(value),
+)
 DURATION = Kind("duration", parse_duration_ms, show_duration_ms)
 SIZE = Kind("size", parse_size_bytes, show_size_bytes)

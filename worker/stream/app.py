@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, cast
 
 import aiokafka
@@ -25,7 +24,7 @@ from worker.stream.delivery_at_least_once import AtLeastOnce
 from worker.stream.delivery_exactly_once import ExactlyOnce
 from worker.stream.fatal import Die, die
 from worker.stream.observing import Observer
-from worker.stream.ports import Pipeline
+from worker.stream.ports import GetMany, Pipeline
 from worker.stream.restore import restore_consumer
 from worker.stream.rounds import RoundLimits, Surroundings
 from worker.stream.timers import Timers
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from worker.settings import Settings
     from worker.stream.delivery import Delivery
 
-_ERASURE_CHECK_BYTES = 8
 _TABLE = "contacts"
 
 
@@ -147,15 +145,21 @@ def scoring_pipeline(settings: Settings, models: tuple[Model, ...]) -> Pipeline:
         time=settings.time,
         max_skew_ms=settings.max_skew_ms,
         cache_contacts=settings.cache_contacts,
-        # What a stored partition can be compared with, so that another key is noticed; it says nothing about the key.
-        erasure_check=blake2b(b"leadscore erasure check", key=key, digest_size=_ERASURE_CHECK_BYTES).digest()
-        if key
-        else b"",
+        publish_tiers=settings.publish_tiers,
+        publish_model_changes=settings.publish_model_changes,
+        emit_since_ms=settings.emit_since_ms,
+        erasure_key=key,
     )
 
-    def make_partition(partition: int, partitions: int, row: bytes | None) -> Partition:
+    def make_partition(partition: int, partitions: int, row: bytes | None, get_many: GetMany) -> Partition:
         return Partition(
-            topics=topics, partition=partition, partitions=partitions, models=models, options=options, row=row
+            topics=topics,
+            partition=partition,
+            partitions=partitions,
+            models=models,
+            options=options,
+            row=row,
+            get_many=get_many,
         )
 
     return Pipeline(make_partition, fence_of, fire_of)

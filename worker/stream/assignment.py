@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import aiokafka
@@ -15,6 +17,7 @@ from worker.errors import RestartRequired, StateError
 from worker.logs import log_event
 from worker.pipeline import PARTITION_KEY
 from worker.stream.aiokafka_private import high_watermarks, partition_count
+from worker.stream.ports import FIRST_CONTACT_BYTE
 from worker.stream.restore import Restore
 from worker.stream.rounds import OwnedPartition, Surroundings
 from worker.stream.txn_offsets import Member
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from worker.stream.ports import PartitionLike, Pipeline
 
 _log = logging.getLogger(__name__)
+
+_CARRIED_A_ROUND = 2_000
+"""Contacts carried over to a new version of a model in one round."""
 
 
 class Assignment:
@@ -201,6 +207,8 @@ class Assignment:
         for place, partition in places.items():
             owned[partition] = await self._own(partition, first[place], end[place])
         self.owned.update(owned)
+        for one in owned.values():
+            await self._carry_over(one)
         self.is_halted, self.is_ready = False, True
         log_event(_log, logging.INFO, "partitions_ready", offsets=dict(self.start_offsets()))
 
@@ -224,9 +232,27 @@ class Assignment:
             shared.store.write(partition, {}, [], [], one.stored, last)
             one.stored = last
         row = shared.store.get_many(partition, [PARTITION_KEY])[0]
-        scoring = self._pipeline.make_partition(partition, self.partitions, row)
+        scoring = self._pipeline.make_partition(
+            partition, self.partitions, row, partial(shared.store.get_many, partition)
+        )
         start = self._start(scoring, partition, first, end)
         return OwnedPartition(partition, scoring, start, one.stored, shared)
+
+    async def _carry_over(self, one: OwnedPartition) -> None:
+        """Carry stored contacts over to a new version of a model before anything is read, in rounds; a restart goes on where it was."""
+        after = one.scoring.carries_over_from
+        if after is None:
+            return
+        log_event(_log, logging.INFO, "carry_over_begun", partition=one.number, resumed=bool(after))
+        first = max(after + b"\x00", bytes([FIRST_CONTACT_BYTE]))
+        stored = (key for key, _ in self._shared.store.iterate(one.number) if key >= first)
+        carried = 0
+        while one.scoring.carries_over_from is not None:
+            keys = list(islice(stored, _CARRIED_A_ROUND))
+            one.carry_over(keys, is_last=len(keys) < _CARRIED_A_ROUND)
+            await one.settle_round()
+            carried += len(keys)
+        log_event(_log, logging.INFO, "carry_over_ended", partition=one.number, contacts=carried)
 
     def _start(self, scoring: PartitionLike, partition: int, first: int, end: int) -> int:
         """Return where to read on. The state decides; the group's committed offset is for monitoring only."""

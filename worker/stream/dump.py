@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -10,6 +11,8 @@ from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 from worker.errors import ConfigError, DependencyError
 from worker.export import score_lines, scores_csv, write_files
 from worker.pipeline import PARTITION_KEY, PartitionRow, decode_partition_row, fence_of
+from worker.pipeline.rows import load_lineage
+from worker.pipeline.terms import check_models, older_versions
 from worker.scoring.codec import decode_contact
 from worker.scoring.matching import Matcher
 from worker.scoring.model_file import load_models
@@ -17,9 +20,10 @@ from worker.stream.aiokafka_private import high_watermarks, partition_count
 from worker.stream.security import client_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from worker.scoring.carry_over import Lineage
     from worker.scoring.contact import Contact
     from worker.scoring.model import Model
     from worker.settings import Settings
@@ -52,16 +56,39 @@ async def dump_scores(settings: Settings, out: Path, as_of_ms: int | None) -> Du
     rows = [decode_partition_row(value) for (_, key), value in values.items() if key == PARTITION_KEY]
     if as_of_ms is None:
         as_of_ms = _reached(rows, models, settings.changelog_topic)
-    matchers = [Matcher(model) for model in models]
-    contacts: list[tuple[bytes, Contact]] = [
-        (key, decode_contact(value, models, matchers))
-        for (_, key), value in values.items()
-        if not key.startswith(_CONTROL_KEYS)
-    ]
+    contacts = decode_changelog(values, models, settings.changelog_topic)
     for index, model in enumerate(models):
         folder = out if len(models) == 1 else out / model.name
         write_files(folder, scores_csv(score_lines(contacts, model, index, as_of_ms)), None)
     return Dumped(len(contacts), as_of_ms)
+
+
+def decode_changelog(
+    values: Mapping[tuple[int, bytes], bytes], models: Sequence[Model], topic: str
+) -> list[tuple[bytes, Contact]]:
+    """
+    Return key and contact of every contact in *values*; states of earlier versions of *models* are carried over.
+
+    Raises:
+        StateError: state was written by a later version, or by the same version with another content.
+    """
+    matchers = [Matcher(model) for model in models]
+    lineages: dict[int, Lineage] = {}
+    for (partition, key), value in values.items():
+        if key == PARTITION_KEY:
+            row, where = decode_partition_row(value), f"{topic}[{partition}]"
+            check_models(row, models, where)
+            of_partition = {name: stored for (number, name), stored in values.items() if number == partition}
+            lineages[partition] = load_lineage(older_versions(row, models)[0], partial(_look_up, of_partition), where)
+    return [
+        (key, decode_contact(value, models, matchers, lineages.get(partition)))
+        for (partition, key), value in values.items()
+        if not key.startswith(_CONTROL_KEYS)
+    ]
+
+
+def _look_up(values: Mapping[bytes, bytes], keys: Sequence[bytes]) -> list[bytes | None]:
+    return [values.get(key) for key in keys]
 
 
 def _reached(rows: Sequence[PartitionRow], models: Sequence[Model], changelog: str) -> int:

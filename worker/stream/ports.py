@@ -57,6 +57,13 @@ class PartitionLike(Protocol):
     def fire(self, entries: Sequence[Due], get_many: GetMany) -> None:
         """Advance the contacts of *entries* into the open round."""
 
+    @property
+    def carries_over_from(self) -> bytes | None:
+        """Return the key after which stored contacts have still to be carried over to a new model; None: there is nothing to do."""
+
+    def carry_over(self, keys: Sequence[bytes], get_many: GetMany, *, is_last: bool) -> None:
+        """Carry the contacts of *keys* over, into the open round; *is_last*: they are the last."""
+
     def drain(self, position: int | None = None) -> Round | None:
         """Close the open round; None: there is nothing to write."""
 
@@ -64,8 +71,8 @@ class PartitionLike(Protocol):
         """Hear that the last drained round is durable and in the store."""
 
 
-MakePartition = Callable[[int, int, bytes | None], PartitionLike]
-"""Makes the pure half of a partition: its number, how many there are, its stored row (None: it is new)."""
+MakePartition = Callable[[int, int, bytes | None, GetMany], PartitionLike]
+"""Makes the pure half of a partition: its number, how many there are, its stored row (None: it is new), what else is stored."""
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,20 @@ class OwnedPartition:
         """Advance the contacts of *entries* into the open round."""
         self.scoring.fire(entries, self._get_many)
 
+    def carry_over(self, keys: Sequence[bytes], *, is_last: bool) -> None:
+        """Carry the contacts of *keys* over to a new version of a model, into the open round."""
+        self.scoring.carry_over(keys, self._get_many, is_last=is_last)
+
+    async def settle_round(self) -> None:
+        """End the open round and wait until it is stored."""
+        await self._until_carried()
+        self.end_round()
+        await self._until_carried()
+
+    async def _until_carried(self) -> None:
+        while self.under_way is not None:
+            await asyncio.wait({self.under_way})
+
     def end_idle_round(self) -> None:
         """Commit the position alone when only control or aborted records moved it, at most once a second."""
         if self.under_way is not None or self.is_busy or self.progress is None:

@@ -112,7 +112,15 @@ IDS: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(["", "a\x00", "a\x7f", "a\x85", "x" * 128, "x" * 129, 1, None, True, [], {}]),
 )
 TYPES = st.sampled_from(
-    ["page.viewed", "score.adjusted", "sales.won", "sales.recycled", "sales.called", "contact.updated"]
+    [
+        "page.viewed",
+        "score.adjusted",
+        "sales.won",
+        "sales.recycled",
+        "sales.called",
+        "contact.updated",
+        "contact.erased",
+    ]
 )
 JSON = st.recursive(
     st.one_of(

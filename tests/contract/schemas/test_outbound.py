@@ -102,15 +102,17 @@ SOURCES = st.builds(EventSource, id=TEXT, topic=TEXT, partition=st.integers(0, 9
 
 @st.composite
 def transitions(draw: st.DrawFn) -> Transition:
-    """Every shape that sales may see: by an event, by time alone, after an erasure."""
-    cause = draw(st.sampled_from(["form.submitted", "timer", "contact.erased"]))
+    """Every shape that sales may see: by an event, by time alone, by a new version of a model, after an erasure."""
+    cause = draw(st.sampled_from(["form.submitted", "timer", "model.changed", "contact.erased"]))
     kinds: list[Any] = ["lead.cooled"] if cause == "contact.erased" else ["lead.cooled", "lead.tier_changed"]
-    kind = draw(st.sampled_from([*kinds, "lead.sales_ready"] if cause == "form.submitted" else kinds))
+    kind = draw(
+        st.sampled_from([*kinds, "lead.sales_ready"] if cause in {"form.submitted", "model.changed"} else kinds)
+    )
     contact_id, model, number = draw(TEXT), draw(NAMES), draw(COUNTS)
     epoch = draw(st.none() | COUNTS)
     facts: dict[str, Any] = {}
     if cause != "contact.erased":
-        tiers = draw(st.booleans())
+        tiers = kind == "lead.tier_changed" or draw(st.booleans())
         ready = kind == "lead.sales_ready" or draw(st.booleans())
         facts = {
             "score": draw(NUMBERS),
@@ -120,7 +122,7 @@ def transitions(draw: st.DrawFn) -> Transition:
             "previous_tier": draw(TEXT) if tiers else None,
             "first_ready_at": draw(INSTANTS) if ready else None,
             "last_ready_at": draw(INSTANTS) if ready else None,
-            "event": None if cause == "timer" else draw(SOURCES),
+            "event": draw(SOURCES) if cause == "form.submitted" else None,
             "reasons": draw(st.lists(REASONS, max_size=3)),
             "attributes": draw(
                 st.none() | st.dictionaries(TEXT, st.none() | TEXT | st.integers(-(2**70), 2**70), max_size=3)

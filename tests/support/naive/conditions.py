@@ -1,13 +1,12 @@
-"""Conditions, read literally: on one event, and on what a score is or may be over a span of time."""
+"""Conditions on one event, read literally; tests of attributes may be left open."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from tests.support.naive.events import NaiveEvent, field_of
+from tests.support.naive.events import NaiveEvent, at_path, field_of
 
 TOLERANCE = 1e-9
 Verdicts = frozenset[bool]
@@ -71,7 +70,7 @@ _OF_TEXTS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def _operator_holds(operator: str, value: Any, wanted: Any, *, exact: bool) -> bool:
+def operator_holds(operator: str, value: Any, wanted: Any, *, exact: bool) -> bool:
     """Return whether *value* passes one operator; null is a value to the first four only."""
     if operator in {"is", "not"}:
         return _equal(value, wanted, exact=exact) == (operator == "is")
@@ -88,87 +87,82 @@ def _operator_holds(operator: str, value: Any, wanted: Any, *, exact: bool) -> b
     raise NotImplementedError(operator)
 
 
-def _operators(test: Any) -> Mapping[str, Any]:
-    """Write a test in its long form: a scalar means equal, a list one of."""
+def operators(test: Any) -> Mapping[str, Any]:
+    """Return a test in its long form: a scalar means equal, a list one of."""
     if isinstance(test, dict):
         return test
     return {"in": test} if isinstance(test, list) else {"is": test}
 
 
-def event_matches(event: NaiveEvent, condition: Mapping[str, Any]) -> bool:
-    """Return whether *condition* holds for *event*; all of its lines must."""
+def holds(condition: Mapping[str, Any], decide: Callable[[str, Any], bool]) -> bool:
+    """Return whether all lines of *condition* hold; *decide* says so of one field and its test."""
     for name, test in condition.items():
         if name == "all":
-            holds = all(event_matches(event, one) for one in test)
+            line = all(holds(one, decide) for one in test)
         elif name == "any":
-            holds = any(event_matches(event, one) for one in test)
+            line = any(holds(one, decide) for one in test)
         elif name == "not":
-            holds = not event_matches(event, test)
+            line = not holds(test, decide)
         else:
-            value = field_of(event, name)
-            exact = name in {"type", "source"}
-            holds = all(
-                _operator_holds(operator, value, wanted, exact=exact) for operator, wanted in _operators(test).items()
-            )
-        if not holds:
+            line = decide(name, test)
+        if not line:
             return False
     return True
 
 
-@dataclass(frozen=True)
-class Span:
-    """The lowest and highest that a number may be; equal ends are a certain number."""
-
-    low: float
-    high: float
+def event_matches(event: NaiveEvent, condition: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
+    """Return whether *condition* holds for *event* of a contact with *attributes*."""
+    return holds(condition, lambda name, test: _field_passes(event, name, test, attributes))
 
 
-def _number_verdicts(operator: str, span: Span, wanted: Any) -> Verdicts:
-    """Every operator here turns at most twice along the number line, so the ends and the turning points tell all."""
-    bounds = wanted if isinstance(wanted, list) else [wanted]
-    tried = [span.low, span.high]
-    for bound in bounds if operator != "exists" else []:
-        tried += [
-            point
-            for point in (bound - 1.0, bound - TOLERANCE / 2, bound, bound + TOLERANCE / 2, bound + 1.0)
-            if span.low <= point <= span.high
-        ]
-    return frozenset(_operator_holds(operator, one, wanted, exact=True) for one in tried)
+def attributes_match(attributes: Mapping[str, Any], condition: Mapping[str, Any]) -> bool:
+    """Return whether a *condition* holds that names nothing but attributes."""
+    return holds(condition, lambda name, test: passes(test, at_path(attributes, name.split(".")[1:])))
 
 
-def _all_of(verdicts: Sequence[Verdicts]) -> Verdicts:
+def event_may_match(event: NaiveEvent, condition: Mapping[str, Any]) -> bool:
+    """Return whether *condition* may hold for *event*, whatever each test of an attribute says."""
+    return True in _open_verdicts(event, condition)
+
+
+def _open_verdicts(event: NaiveEvent, condition: Mapping[str, Any]) -> Verdicts:
+    """Return what *condition* may come out as when every test of an attribute is open, each on its own."""
+    lines: list[Verdicts] = []
+    for name, test in condition.items():
+        if name == "all":
+            lines += [_open_verdicts(event, one) for one in test]
+        elif name == "any":
+            lines.append(any_of([_open_verdicts(event, one) for one in test]))
+        elif name == "not":
+            lines.append(negate(_open_verdicts(event, test)))
+        elif name.startswith("attributes."):
+            lines.append(frozenset({True, False}))
+        else:
+            lines.append(frozenset({_field_passes(event, name, test, {})}))
+    return all_of(lines)
+
+
+def _field_passes(event: NaiveEvent, name: str, test: Any, attributes: Mapping[str, Any]) -> bool:
+    return passes(test, field_of(event, name, attributes), exact=name in {"type", "source"})
+
+
+def passes(test: Any, value: Any, *, exact: bool = False) -> bool:
+    """Return whether *value* passes a whole test: a scalar, a list, or operators that must all hold."""
+    return all(operator_holds(operator, value, wanted, exact=exact) for operator, wanted in operators(test).items())
+
+
+def all_of(verdicts: Sequence[Verdicts]) -> Verdicts:
+    """Return what all of them together may come out as, each on its own."""
     may_hold = all(True in one for one in verdicts)
     may_fail = any(False in one for one in verdicts)
     return frozenset({True} if may_hold else ()) | frozenset({False} if may_fail else ())
 
 
-def judge(condition: Mapping[str, Any], fields: Mapping[str, Span], ranks: Mapping[str, int]) -> Verdicts:
-    """
-    Return what *condition* on a score may come out as while each field stays within its span.
-
-    *fields* holds `score`, `groups.<name>` and `tier` (as rank); *ranks* gives each tier's rank, since tiers compare by it.
-    """
-    lines: list[Verdicts] = []
-    for name, test in condition.items():
-        if name == "all":
-            lines.append(_all_of([judge(one, fields, ranks) for one in test]))
-        elif name == "any":
-            lines.append(negate(_all_of([negate(judge(one, fields, ranks)) for one in test])))
-        elif name == "not":
-            lines.append(negate(judge(test, fields, ranks)))
-        else:
-            for operator, wanted in _operators(test).items():
-                compared = _by_rank(wanted, ranks) if name == "tier" else wanted
-                lines.append(_number_verdicts(operator, fields[name], compared))
-    return _all_of(lines)
+def any_of(verdicts: Sequence[Verdicts]) -> Verdicts:
+    """Return what "one of them" may come out as, each on its own."""
+    return negate(all_of([negate(one) for one in verdicts]))
 
 
 def negate(verdicts: Verdicts) -> Verdicts:
     """Return what the opposite may come out as."""
     return frozenset(not one for one in verdicts)
-
-
-def _by_rank(wanted: Any, ranks: Mapping[str, int]) -> Any:
-    if isinstance(wanted, list):
-        return [ranks[one] for one in wanted]
-    return ranks[wanted] if isinstance(wanted, str) else wanted

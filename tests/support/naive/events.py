@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -65,16 +65,27 @@ def read_event(decoded: Mapping[str, Any]) -> NaiveEvent:
     )
 
 
-def field_of(event: NaiveEvent, name: str) -> Any:
-    """Return the value of the field *name* of *event*; missing is None. A path is split at its dots."""
+def field_of(event: NaiveEvent, name: str, attributes: Mapping[str, Any]) -> Any:
+    """Return the value of the field *name* of *event*, or of the contact's *attributes* at that point; missing is None."""
     if name == "type":
         return event.type
     if name == "source":
         return event.source
     root, *path = name.split(".")
-    if root != "properties":
-        raise NotImplementedError(name)
-    value: Any = event.properties
+    if root == "properties":
+        return at_path(event.properties, path)
+    if root == "attributes":
+        return at_path(attributes, path)
+    raise NotImplementedError(name)
+
+
+def at_path(value: Any, path: Sequence[str]) -> Any:
+    """
+    Return what lies at *path* within decoded JSON; None when nothing does.
+
+    >>> at_path({"a": {"b": 1}}, ["a", "b"])
+    1
+    """
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value

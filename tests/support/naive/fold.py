@@ -1,81 +1,38 @@
-"""One contact's points: `advance` to an instant, `apply` an event, `read` a score. Nothing is cached."""
+"""One contact's points move: `advance` to an instant, `apply` an event, `read` a score."""
 
 from __future__ import annotations
 
-from copy import deepcopy
-from dataclasses import dataclass, field
-from datetime import timedelta
-from fractions import Fraction
-from math import exp2
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from tests.support.naive.conditions import at_least, event_matches
-from tests.support.naive.events import RESERVED, UNIX_EPOCH, NaiveEvent, field_of
+from tests.support.naive.adjusting import adjust, adjustment_of, feedback_of, give_feedback
+from tests.support.naive.attributes import forget_removals, merge
+from tests.support.naive.awards import allows, award
+from tests.support.naive.conditions import event_matches, event_may_match
+from tests.support.naive.decay import curve_scale, pool_give, pool_scale
+from tests.support.naive.events import RESERVED, NaiveEvent
 from tests.support.naive.model import (
     ENGAGEMENT,
     Model,
+    drain_of,
     duration_ms,
-    group_names,
     group_settings,
-    half_life_ms,
+    is_fit_rule,
     is_sign_of_life,
-    rule_group,
     rules_of,
 )
-
-ONCE_KEYS_KEPT = 200
-
-
-@dataclass
-class Given:
-    """What one rule has given: a value as it stood at a reference instant, its once-keys, its award instants."""
-
-    value: float = 0.0
-    reference: int | None = None
-    keys: list[Any] = field(default_factory=list)
-    instants: list[int] = field(default_factory=list)
-
-
-@dataclass
-class Extras:
-    """Points of a group that no rule gave."""
-
-    inactivity: float = 0.0
-    feedback_plus: float = 0.0
-    feedback_minus: float = 0.0
-
-
-@dataclass
-class State:
-    """Everything that the points of one contact depend on."""
-
-    model: Model
-    instant: int | None = None
-    last_activity: int | None = None
-    ever_awarded: bool = False
-    given: list[Given] = field(default_factory=list)
-    extras: dict[str, Extras] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Score:
-    """A score as of one instant, unrounded."""
-
-    unscored: bool
-    score: float
-    groups: dict[str, float]
-    rank: int
-
-
-def empty_state(model: Model) -> State:
-    """Return the state before the first event."""
-    return State(
-        model,
-        given=[Given() for _ in rules_of(model)],
-        extras={name: Extras() for name in group_names(model)},
-    )
-
+from tests.support.naive.state import (
+    Extras,
+    Given,
+    Score,
+    State,
+    copy_of,
+    event_rules_in,
+    extra_parts,
+    fit_holds,
+    left_of,
+    raw_group_value,
+    read_here,
+)
 
 # time passes
 
@@ -115,94 +72,127 @@ def _step(state: State, step: dict[str, Any], at: int) -> None:
         _reset(state, name)
     name = step.get("group", ENGAGEMENT)
     if "multiply" in step:
-        _scale(state, name, step["multiply"], penalties_too=True)
+        _scale(state, name, step["multiply"], at, penalties_too=True)
     points = step.get("points", 0)
     if points > 0:
-        state.extras[name].inactivity += points
+        drain = drain_of(state.model, name)
+        if drain is not None:
+            pool_give(state.extras[name].pool, drain, points, at)
+        else:
+            state.extras[name].inactivity += points
     if points < 0:
         _take(state, name, -points, at)
 
 
 def _take(state: State, name: str, points: float, at: int) -> None:
-    """Idleness takes from what is positive, no more than the group has, and never below a floor above 0."""
-    extras = state.extras[name]
-    value = raw_group_value(state, name, at)
-    positive = 0.0
-    for index in _rules_in(state.model, name):
-        left = left_of(state, index, at)
-        if left > 0:
-            positive += left
-    positive += extras.inactivity
-    positive += extras.feedback_plus
+    """Idleness takes from what is positive, no more than the group has without fit, and never below a floor above 0."""
+    value = raw_group_value(state, name, at, with_fit=False)
     taken = min(points, value)
     floor = group_settings(state.model, name).get("floor")
     if floor is not None and floor > 0:
         taken = min(taken, value - floor)
     if taken > 0:
-        _scale(state, name, (positive - taken) / positive, penalties_too=False)
+        positive = _positive(state, name, at)
+        _scale(state, name, (positive - taken) / positive, at, penalties_too=False)
 
 
-def _scale(state: State, name: str, factor: float, *, penalties_too: bool) -> None:
-    for index in _rules_in(state.model, name):
-        given = state.given[index]
-        if given.reference is not None and (given.value > 0 or penalties_too):
-            # what fades does not care when it was scaled; leaving the reference instant saves a rounding
-            given.value *= factor
+def _positive(state: State, name: str, at: int) -> float:
+    """Add up what is positive in a group, before caps and without fit, in the order of the group's sum."""
+    if drain_of(state.model, name) is not None:
+        return max(0.0, raw_group_value(state, name, at))
+    positive = 0.0
+    parts = [left_of(state, index, at) for index in event_rules_in(state, name)]
+    for part in [*parts, *extra_parts(state, name, at)]:
+        if part > 0:
+            positive += part
+    return positive
+
+
+def _scale(state: State, name: str, factor: float, at: int, *, penalties_too: bool) -> None:
+    for index in event_rules_in(state, name):
+        curve_scale(state.given[index], factor, penalties_too=penalties_too)
     extras = state.extras[name]
+    drain = drain_of(state.model, name)
+    if drain is not None:
+        pool_scale(extras.pool, drain, factor, at, penalties_too=penalties_too)
+    extras.adjusted_plus *= factor
     extras.inactivity *= factor
     extras.feedback_plus *= factor
     if penalties_too:
+        extras.adjusted_minus *= factor
         extras.feedback_minus *= factor
+    for one in state.expiring:
+        if one.group == name and (one.points > 0 or penalties_too):
+            one.points *= factor
 
 
 def _reset(state: State, name: str) -> None:
-    """Points and once-keys go; limits stay."""
-    for index in _rules_in(state.model, name):
+    """Points and once-keys go, and so does what was seen; limits stay, and fit is not touched."""
+    for index in event_rules_in(state, name):
         state.given[index] = Given(instants=state.given[index].instants)
     state.extras[name] = Extras()
+    state.expiring = [one for one in state.expiring if one.group != name]
 
 
 # an event happens
 
 
-def apply(state: State, event: NaiveEvent, at: int, *, late: bool) -> list[int]:
+def apply(state: State, event: NaiveEvent, at: int, *, forget_before: int | None = None) -> bool:
     """
-    Fold *event* into *state*, which stands at *at*; return the rules that gave an award.
+    Fold *event* into *state*, which stands at *at*; return whether it is inviting.
 
-    A late event counts at *at* for limits, but its points have been fading since its own instant.
+    *forget_before* is given for a late event: removals before it are forgotten. Such an event counts at *at* for limits
+    and is no sign of life, but its points have been fading since its own instant.
     """
     model = state.model
-    awarded = []
-    for index, rule in enumerate(rules_of(model)):
-        if rule_could_match(rule, event) and _once_allows(state, index, event) and _limit_allows(state, index, at):
-            awarded.append(index)
+    if forget_before is not None:
+        forget_removals(state.known, forget_before)
+    merge(state.known, event)
+    state.is_scored |= any(fit and fit_holds(state, index) for index, fit in enumerate(state.fit))
+    counting = [
+        index
+        for index in range(len(state.fit))
+        if _rule_matches(state, index, event) and allows(state, index, event, at)
+    ]
     feedback = feedback_of(model, event)
-    for name in feedback.get("reset", []):
+    resets = [name for index in counting for name in rules_of(model)[index].get("reset", [])]
+    for name in [*resets, *feedback.get("reset", [])]:
         _reset(state, name)
+    awarded = [index for index in counting if "points" in rules_of(model)[index]]
     for index in awarded:
-        rule = rules_of(model)[index]
-        given = state.given[index]
-        _give(given, rule["points"], event.at, half_life_ms(model, rule))
-        given.instants.append(at)
-        if "once_per" in rule:
-            given.keys.append(_once_key(rule, event))
-            given.keys = given.keys[-ONCE_KEYS_KEPT:]
-        state.ever_awarded = True
-    points = feedback.get("points", 0)
-    extras = state.extras[feedback.get("group", ENGAGEMENT)]
-    if points > 0:
-        extras.feedback_plus += points
-    else:
-        extras.feedback_minus += points
-    if not late and shows_life(model, event):
+        award(state, index, event, at)
+    adjustment = adjustment_of(model, event)
+    if adjustment is not None:
+        adjust(state, adjustment, at)
+    give_feedback(state, feedback, at)
+    if forget_before is None and shows_life(model, event):
         state.last_activity = at
-    return awarded
+    points = [rules_of(model)[index]["points"] for index in awarded]
+    points += [] if adjustment is None else [adjustment.points]
+    return not event.type.startswith("sales.") and any(one >= 0 for one in points)
 
 
-def rule_could_match(rule: dict[str, Any], event: NaiveEvent) -> bool:
-    """Return whether the rule's condition holds for *event*, once and limits aside."""
-    machine = rule.get("machine", False)
-    return machine in {event.machine, "any"} and event_matches(event, rule["when"])
+def _rule_matches(state: State, index: int, event: NaiveEvent) -> bool:
+    rule = rules_of(state.model)[index]
+    return (
+        not state.fit[index]
+        and _heeds_sender(rule, event)
+        and event_matches(event, rule["when"], state.known.attributes)
+    )
+
+
+def _heeds_sender(rule: dict[str, Any], event: NaiveEvent) -> bool:
+    return rule.get("machine", False) in {event.machine, "any"}
+
+
+def leaves_trace(model: Model, event: NaiveEvent) -> bool:
+    """Return whether *event* may mean anything to the model, whatever is known of the contact."""
+    if event.type in RESERVED or shows_life(model, event):
+        return True
+    return any(
+        _heeds_sender(rule, event) and not is_fit_rule(rule) and event_may_match(event, rule["when"])
+        for rule in rules_of(model)
+    )
 
 
 def shows_life(model: Model, event: NaiveEvent) -> bool:
@@ -210,159 +200,8 @@ def shows_life(model: Model, event: NaiveEvent) -> bool:
     return not event.machine and event.type not in RESERVED and is_sign_of_life(model, event.type)
 
 
-def feedback_of(model: Model, event: NaiveEvent) -> dict[str, Any]:
-    """Return what the model does about this word from sales; nothing when it is meant for another model."""
-    meant_for = event.properties.get("model")
-    if meant_for is not None and meant_for != model["model"]:
-        return {}
-    return (model.get("feedback") or {}).get(event.type) or {}
-
-
-def _give(given: Given, points: float, own: int, half_life: int | None) -> None:
-    if given.reference is None:
-        given.value, given.reference = 0.0 + points, own
-    elif half_life is None:
-        given.value += points
-    elif own >= given.reference:
-        given.value = given.value * exp2((given.reference - own) / half_life) + points
-        given.reference = own
-    else:
-        given.value += points * exp2((own - given.reference) / half_life)
-
-
-def _once_allows(state: State, index: int, event: NaiveEvent) -> bool:
-    rule = rules_of(state.model)[index]
-    return "once_per" not in rule or _once_key(rule, event) not in state.given[index].keys
-
-
-def _once_key(rule: dict[str, Any], event: NaiveEvent) -> Any:
-    fields = rule["once_per"]
-    if fields == "contact":
-        return ()
-    names = fields if isinstance(fields, list) else [fields]
-    return tuple(_json_value(field_of(event, name)) for name in names)
-
-
-def _json_value(value: Any) -> Any:
-    """Return a value whose equality keeps the JSON types apart; 1 and 1.0 are one number."""
-    if isinstance(value, bool):
-        return ("boolean", value)
-    if isinstance(value, int | float):
-        return ("number", Fraction(value))
-    if isinstance(value, list):
-        return ("array", tuple(_json_value(one) for one in value))
-    if isinstance(value, dict):
-        return ("object", tuple(sorted((key, _json_value(one)) for key, one in value.items())))
-    return (type(value).__name__, value)
-
-
-def _limit_allows(state: State, index: int, at: int) -> bool:
-    rule = rules_of(state.model)[index]
-    if "limit" not in rule:
-        return True
-    limit = rule["limit"]
-    instants = state.given[index].instants
-    if "within" in limit:
-        counted = [one for one in instants if at - duration_ms(limit["within"]) < one <= at]
-    else:
-        zone = state.model.get("time_zone", "UTC")
-        counted = [one for one in instants if _period(one, limit["per"], zone) == _period(at, limit["per"], zone)]
-    return bool(len(counted) < limit["times"])
-
-
-def _period(at: int, per: str, zone: str) -> tuple[int, ...]:
-    civil = (UNIX_EPOCH + timedelta(milliseconds=at)).astimezone(ZoneInfo(zone))
-    if per == "day":
-        return civil.year, civil.month, civil.day
-    if per == "week":
-        return tuple(civil.isocalendar()[:2])
-    return civil.year, civil.month
-
-
-# what it comes to
-
-
-def _rules_in(model: Model, name: str) -> list[int]:
-    return [index for index, rule in enumerate(rules_of(model)) if rule_group(rule) == name]
-
-
-def left_of(state: State, index: int, at: int) -> float:
-    """Return what is left at *at* of what rule *index* gave, before its cap."""
-    given = state.given[index]
-    half_life = half_life_ms(state.model, rules_of(state.model)[index])
-    if given.reference is None or half_life is None:
-        return given.value
-    return given.value * exp2((given.reference - at) / half_life)
-
-
-def clamp(value: float, floor: float | None, cap: float | None) -> float:
-    """Return *value* within its bounds; None is no bound."""
-    if floor is not None and value < floor:
-        return float(floor)
-    if cap is not None and value > cap:
-        return float(cap)
-    return value
-
-
-def contribution(state: State, index: int, at: int) -> float:
-    """Return what rule *index* adds to its group at *at*: what is left, within its cap."""
-    cap = rules_of(state.model)[index].get("cap")
-    return clamp(left_of(state, index, at), None if cap is None else -cap, cap)
-
-
-def raw_group_value(state: State, name: str, at: int) -> float:
-    """Return the group's value before its floor and cap; *state* stands at *at*."""
-    value = 0.0
-    for index in _rules_in(state.model, name):
-        value += contribution(state, index, at)
-    extras = state.extras[name]
-    value += extras.inactivity
-    value += extras.feedback_plus
-    value += extras.feedback_minus
-    return value
-
-
-def score_of(model: Model, groups: dict[str, float]) -> float:
-    """Return the score that the (clamped) group values come to."""
-    bounds = model.get("score") or {}
-    total = 0.0
-    for value in groups.values():
-        total += value
-    return clamp(total, bounds.get("floor", 0.0), bounds.get("cap"))
-
-
-def rank_of(model: Model, score: float) -> int:
-    """Return the rank of the highest tier that *score* reaches; the lowest when it reaches none."""
-    reached = [rank for rank, bound in enumerate((model.get("tiers") or {}).values()) if at_least(score, bound)]
-    return max(reached, default=0)
-
-
 def read(state: State, at: int) -> Score:
     """Return the score as of *at*; *state* stays as it is."""
-    advanced = deepcopy_points(state)
+    advanced = copy_of(state)
     advance(advanced, at)
     return read_here(advanced, at)
-
-
-def read_here(state: State, at: int) -> Score:
-    """Return the score of a state that stands at *at*."""
-    groups = {}
-    for name in group_names(state.model):
-        bounds = group_settings(state.model, name)
-        groups[name] = clamp(raw_group_value(state, name, at), bounds.get("floor"), bounds.get("cap"))
-    if not state.ever_awarded:
-        return Score(unscored=True, score=0.0, groups=groups, rank=0)
-    score = score_of(state.model, groups)
-    return Score(unscored=False, score=score, groups=groups, rank=rank_of(state.model, score))
-
-
-def deepcopy_points(state: State) -> State:
-    """Return a copy that may be advanced; the model is shared."""
-    return State(
-        state.model,
-        state.instant,
-        state.last_activity,
-        state.ever_awarded,
-        deepcopy(state.given),
-        deepcopy(state.extras),
-    )

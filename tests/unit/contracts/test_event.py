@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.contracts.event import RESERVED_TYPES, UNSUPPORTED_TYPES, Event, decode_event
+from worker.contracts.event import RESERVED_TYPES, Event, decode_event
 from worker.contracts.event_examination import depth_of, examine
 from worker.errors import EventRefused
 
@@ -221,10 +221,34 @@ def test_properties_of_other_types_are_anything() -> None:
         assert decode_event(written(type=event_type, properties=properties), None).properties == properties
 
 
-def test_reserved_and_unsupported_types_are_those_with_an_effect_of_their_own() -> None:
+def test_reserved_types_are_those_with_an_effect_of_their_own() -> None:
     sales = {"sales.accepted", "sales.rejected", "sales.recycled", "sales.won", "sales.lost"}
     assert sales | {"contact.updated", "score.adjusted", "contact.erased"} == RESERVED_TYPES
-    assert {"contact.updated", "score.adjusted", "contact.erased"} == UNSUPPORTED_TYPES
+
+
+@pytest.mark.parametrize(
+    "expires_at", [None, "2026-04-01T00:00:00+02:00", "9999-12-31T00:00:00Z", 1_774_823_400_123, -1]
+)
+def test_points_given_by_hand_may_expire_at_any_time_that_is_one(expires_at: object) -> None:
+    properties = {"points": 5, "reason": "call", "expires_at": expires_at}
+    assert decode_event(written(type="score.adjusted", properties=properties), None).properties == properties
+
+
+@pytest.mark.parametrize("expires_at", ["tomorrow", "2026-04-01", "2026-04-01T00:00:00", 1.5, True, [1], 2**62])
+def test_points_given_by_hand_expire_at_no_other_time(expires_at: object) -> None:
+    """Whoever reads it later could not say when the points end."""
+    value = written(type="score.adjusted", properties={"points": 5, "reason": "call", "expires_at": expires_at})
+    assert refusal(value) == ("event.bad_field", "$.properties.expires_at")
+
+
+@pytest.mark.parametrize("name", ["points", "reason"])
+def test_points_given_by_hand_need_a_number_and_a_reason(name: str) -> None:
+    properties = {"points": 5, "reason": "call"}
+    del properties[name]
+    assert refusal(written(type="score.adjusted", properties=properties)) == (
+        "event.missing_field",
+        f"$.properties.{name}",
+    )
 
 
 def test_refusal_survives_the_way_to_another_process() -> None:

@@ -231,13 +231,13 @@ def test_place_in_the_due_index_moves_with_the_next_event() -> None:
     assert drained(partition).due == [DueChange(b"c", START + 33 * DAY, START + 34 * DAY)]
 
 
-@pytest.mark.parametrize("change", [{"time": "wall"}, {"erasure_check": b"other"}])
+@pytest.mark.parametrize("change", [{"time": "wall"}, {"erasure_key": b"other"}])
 def test_state_written_under_other_terms_is_refused(change: dict[str, Any]) -> None:
-    first = small_partition(MODEL, erasure_check=b"one")
+    first = small_partition(MODEL, erasure_key=b"one")
     first.fold([record(0)], nothing_stored)
     row = drained(first).puts[PARTITION_KEY]
     with pytest.raises(StateError):
-        small_partition(MODEL, row=row, **({"erasure_check": b"one"} | change))
+        small_partition(MODEL, row=row, **({"erasure_key": b"one"} | change))
 
 
 def test_partition_of_another_model_content_is_refused() -> None:

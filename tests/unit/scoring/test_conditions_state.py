@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.scoring.model import Reading
+from worker.scoring.model import UNKNOWN_FACTS, Reading
 from worker.scoring.state_conditions import (
     JudgedCondition,
     all_hold,
@@ -89,7 +89,7 @@ def combined(inner: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
 
 
 conditions = st.recursive(leaves(), combined, max_leaves=6)
-readings = st.builds(Reading, score=numbers, groups=st.tuples(numbers, numbers), tier=st.integers(0, 3))
+readings = st.builds(Reading, numbers, st.tuples(numbers, numbers), st.integers(0, 3), st.just(UNKNOWN_FACTS))
 
 
 def field_by_field(choose: Callable[[Any, Any], Any], one: Reading, other: Reading) -> Reading:

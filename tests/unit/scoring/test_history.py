@@ -84,6 +84,7 @@ def test_events_that_leave_the_window_go_into_the_base() -> None:
     history = History()
     for day in (0, 1, 4):
         accept(history, FADING, "act", START + day * DAY)
+    history.trim(FADING)
     assert [entry.at_ms for entry in history.journal] == [START + DAY, START + 4 * DAY]
     assert history.base is not None
     assert (history.base.at_ms, history.base.rules[0].value) == (START, 100.0)
@@ -112,12 +113,12 @@ def test_late_event_newer_than_the_base_becomes_its_newest() -> None:
 def test_ids_are_known_within_the_window_and_forgotten_behind_it() -> None:
     history = History()
     accept(history, FADING, "act", START, "old")
-    assert history.has("old")
+    assert history.has(FADING, "old")
     accept(history, FADING, "act", START + 3 * DAY, "new")
-    assert history.has("old")
+    assert history.has(FADING, "old")
     accept(history, FADING, "act", START + 3 * DAY + 1, "newer")
-    assert not history.has("old")
-    assert history.has("new")
+    assert not history.has(FADING, "old")
+    assert history.has(FADING, "new")
 
 
 def test_ids_of_the_64_late_events_accepted_last_are_known() -> None:
@@ -126,8 +127,8 @@ def test_ids_of_the_64_late_events_accepted_last_are_known() -> None:
     accept(history, FADING, "act", START)
     for number in range(65):
         accept(history, FADING, "act", START - 10 * DAY, f"late {number}")
-    assert not history.has("late 0")
-    assert all(history.has(f"late {number}") for number in range(1, 65))
+    assert not history.has(FADING, "late 0")
+    assert all(history.has(FADING, f"late {number}") for number in range(1, 65))
 
 
 def test_newest_512_events_of_a_window_are_kept_and_the_rest_is_counted() -> None:

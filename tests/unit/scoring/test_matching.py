@@ -4,8 +4,9 @@ import pytest
 
 from tests.support.small import START, event, event_value, rule, small_model
 from worker.contracts.event import Event, decode_event
-from worker.scoring.matching import Matcher, restore_trace
+from worker.scoring.matching import Matcher, Trace
 from worker.scoring.model import Model
+from worker.scoring.trace_codec import pack_trace, unpack_trace
 
 IDLE = [{"after": "30d", "points": -1}]
 
@@ -14,8 +15,16 @@ def machine_event(event_type: str) -> Event:
     return decode_event(event_value(event_type, machine=True), None)
 
 
+def parts(trace: Trace) -> list[object]:
+    return [getattr(trace, name) for name in trace.__slots__]
+
+
+def match(model: Model, one: Event) -> Trace | None:
+    return Matcher(model).match(one, one.occurred_at)
+
+
 def matched(model: Model, one: Event) -> list[int]:
-    trace = Matcher(model).match(one)
+    trace = match(model, one)
     return [] if trace is None else [index for index, _ in trace.matches]
 
 
@@ -35,11 +44,11 @@ def test_rule_sees_events_of_whom_its_machine_key_says(
 
 
 def test_event_without_rule_leaves_no_trace_in_a_model_without_inactivity() -> None:
-    assert Matcher(small_model(rule("act", 1))).match(event("other")) is None
+    assert match(small_model(rule("act", 1)), event("other")) is None
 
 
 def test_event_without_rule_leaves_a_sign_of_life_where_idleness_counts() -> None:
-    trace = Matcher(small_model(rule("act", 1), inactivity=IDLE)).match(event("other"))
+    trace = match(small_model(rule("act", 1), inactivity=IDLE), event("other"))
     assert trace is not None
     assert (trace.is_life, trace.matches) == (True, ())
 
@@ -48,51 +57,51 @@ def test_event_without_rule_leaves_a_sign_of_life_where_idleness_counts() -> Non
     "event_type", ["email.delivered", "email.bounced", "email.spam_reported", "email.unsubscribed"]
 )
 def test_mail_that_only_arrives_is_no_sign_of_life(event_type: str) -> None:
-    assert Matcher(small_model(rule("act", 1), inactivity=IDLE)).match(event(event_type)) is None
+    assert match(small_model(rule("act", 1), inactivity=IDLE), event(event_type)) is None
 
 
 def test_machine_is_no_sign_of_life() -> None:
-    assert Matcher(small_model(rule("act", 1), inactivity=IDLE)).match(machine_event("other")) is None
+    assert match(small_model(rule("act", 1), inactivity=IDLE), machine_event("other")) is None
 
 
 def test_activity_types_alone_are_signs_of_life_when_listed() -> None:
     matcher = Matcher(small_model(rule("act", 1), inactivity=IDLE, activity={"types": ["page.viewed"]}))
-    assert matcher.match(event("page.viewed")) is not None
-    assert matcher.match(event("other")) is None
+    assert matcher.match(event("page.viewed"), START) is not None
+    assert matcher.match(event("other"), START) is None
 
 
 def test_activity_not_types_take_the_place_of_the_default_list() -> None:
     matcher = Matcher(small_model(rule("act", 1), inactivity=IDLE, activity={"not_types": ["page.viewed"]}))
-    assert matcher.match(event("page.viewed")) is None
-    assert matcher.match(event("email.delivered")) is not None
+    assert matcher.match(event("page.viewed"), START) is None
+    assert matcher.match(event("email.delivered"), START) is not None
 
 
 @pytest.mark.parametrize(
     "event_type", ["sales.accepted", "sales.rejected", "sales.recycled", "sales.won", "sales.lost"]
 )
 def test_reserved_event_always_leaves_a_trace_and_is_no_sign_of_life(event_type: str) -> None:
-    trace = Matcher(small_model(rule("act", 1), inactivity=IDLE)).match(event(event_type))
+    trace = match(small_model(rule("act", 1), inactivity=IDLE), event(event_type))
     assert trace is not None
     assert (trace.feedback, trace.is_life) == (-1, False)
 
 
 def test_feedback_meant_for_another_model_is_none_for_this_one() -> None:
     matcher = Matcher(small_model(rule("act", 1), feedback={"sales.lost": {"points": -5}}))
-    traces = {name: matcher.match(event("sales.lost", model=name)) for name in ("small", "another")}
+    traces = {name: matcher.match(event("sales.lost", model=name), START) for name in ("small", "another")}
     assert {name: trace and trace.feedback for name, trace in traces.items()} == {"small": 0, "another": -1}
 
 
 def test_unreserved_type_of_sales_matches_like_any_other() -> None:
     model = small_model(rule("sales.called", 1), inactivity=IDLE)
-    trace = Matcher(model).match(event("sales.called"))
+    trace = match(model, event("sales.called"))
     assert trace is not None
     assert (trace.matches, trace.is_life) == (((0, None),), True)
-    assert Matcher(small_model(rule("act", 1))).match(event("sales.called")) is None
+    assert match(small_model(rule("act", 1)), event("sales.called")) is None
 
 
 def test_trace_lowers_when_a_matched_rule_takes_points_or_sales_answered() -> None:
     matcher = Matcher(small_model(rule("up", 1), rule("down", -1), feedback={"sales.lost": {"points": 5}}))
-    traces = {name: matcher.match(event(name)) for name in ("up", "down", "sales.lost")}
+    traces = {name: matcher.match(event(name), START) for name in ("up", "down", "sales.lost")}
     assert {name: trace and trace.lowers for name, trace in traces.items()} == {
         "up": False,
         "down": True,
@@ -117,15 +126,16 @@ def test_trace_comes_back_as_it_was_stored(one: Event) -> None:
         feedback={"sales.lost": {"reset": ["engagement"]}},
     )
     for matcher in (Matcher(model), Matcher(model)):
-        trace = matcher.match(one)
+        trace = matcher.match(one, START)
         assert trace is not None
-        for again in (restore_trace(model, trace.stored), matcher.restore(trace.stored)):
-            assert [getattr(again, name) for name in trace.__slots__] == [
-                getattr(trace, name) for name in trace.__slots__
-            ]
+        again = [unpack_trace(model, pack_trace(model, trace))]
+        if trace.code >= 0:
+            again.append(matcher.of_code(trace.code, trace.key))
+        for back in again:
+            assert parts(back) == parts(trace)
 
 
 def test_events_alike_share_one_trace() -> None:
     """Memory: a busy contact's journal holds hundreds."""
     matcher = Matcher(small_model(rule("act", 1)))
-    assert matcher.match(event("act", START)) is matcher.match(event("act", START + 1))
+    assert matcher.match(event("act", START), START) is matcher.match(event("act", START + 1), START)

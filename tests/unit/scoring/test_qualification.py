@@ -25,9 +25,9 @@ MODEL = qualifying()
 RECYCLE = qualifying(again="recycle")
 
 
-def tell(model: Model, latch: Latch, *events: str, inviting: bool = True, at_ms: int = START) -> str | None:
+def tell(model: Model, latch: Latch, *events: str, may_qualify: bool = True, at_ms: int = START) -> str | None:
     fold = folded(model, *((name, START + n) for n, name in enumerate(events)))
-    result = evaluate(model, fold, latch, at_ms, inviting=inviting)
+    result = evaluate(model, fold, latch, at_ms, may_qualify=may_qualify)
     if result is None:
         return None
     kind, reading = result
@@ -43,7 +43,7 @@ def test_open_lead_becomes_ready_by_a_good_sign_when_the_condition_holds() -> No
 
 def test_lead_never_becomes_ready_without_a_good_sign() -> None:
     latch = Latch()
-    assert tell(MODEL, latch, "act", inviting=False) is None
+    assert tell(MODEL, latch, "act", may_qualify=False) is None
     assert latch == Latch()
 
 
@@ -53,7 +53,7 @@ def test_lead_below_the_threshold_stays_open() -> None:
 
 def test_unscored_contact_is_never_ready() -> None:
     model = small_model(rule("act", 5), qualify={"when": {"score": {"at_most": 50}}})
-    assert evaluate(model, Fold(), Latch(), START, inviting=True) is None
+    assert evaluate(model, Fold(), Latch(), START, may_qualify=True) is None
 
 
 def test_ready_lead_is_told_once() -> None:
@@ -62,10 +62,10 @@ def test_ready_lead_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(("model", "status"), [(MODEL, Status.OPEN), (RECYCLE, Status.WAITING)])
-@pytest.mark.parametrize("inviting", [True, False])
-def test_ready_lead_cools_when_rearm_holds(model: Model, status: Status, inviting: bool) -> None:
+@pytest.mark.parametrize("may_qualify", [True, False])
+def test_ready_lead_cools_when_rearm_holds(model: Model, status: Status, may_qualify: bool) -> None:
     latch = Latch(status=Status.READY, sequence=3)
-    assert tell(model, latch, "little", inviting=inviting) == "lead.cooled"
+    assert tell(model, latch, "little", may_qualify=may_qualify) == "lead.cooled"
     assert (latch.status, latch.sequence) == (status, 3)
 
 

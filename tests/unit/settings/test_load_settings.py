@@ -46,6 +46,7 @@ def test_brokers_alone_are_enough() -> None:
     assert settings.guarantee == "exactly_once"
     assert settings.time == "wall"
     assert settings.max_skew_ms == 300_000
+    assert (settings.emit_since_ms, settings.publish_tiers, settings.publish_model_changes) == (None, False, False)
     assert (settings.create_topics, settings.replication, settings.partitions) == (False, 3, 4)
     assert settings.instance_id == ""
     assert settings.session_timeout_ms == 10_000
@@ -77,6 +78,9 @@ def test_values_are_read_in_their_units() -> None:
         {
             "LEADSCORE_BROKERS": "a:1, b:2,[::1]:9092",
             "LEADSCORE_MAX_SKEW": "90s",
+            "LEADSCORE_EMIT_SINCE": "2026-03-01T01:00:00.5+01:00",
+            "LEADSCORE_PUBLISH_TIERS": "yes",
+            "LEADSCORE_PUBLISH_MODEL_CHANGES": "True",
             "LEADSCORE_SESSION_TIMEOUT": "1500ms",
             "LEADSCORE_ROUND_BYTES": "65536",
             "LEADSCORE_CREATE_TOPICS": "TRUE",
@@ -91,6 +95,8 @@ def test_values_are_read_in_their_units() -> None:
     assert (settings.max_skew_ms, settings.session_timeout_ms, settings.round_bytes) == (90_000, 1_500, 65_536)
     assert (settings.create_topics, settings.guarantee, settings.log_level) == (True, "at_least_once", "WARNING")
     assert settings.models == ("simple-100", "./our-model.yaml")
+    assert settings.emit_since_ms == 1_772_323_200_500, "20,513 days after 1970 and half a second"
+    assert (settings.publish_tiers, settings.publish_model_changes) == (True, True)
     assert (settings.web_port, settings.store) == (0, "memory://")
 
 
@@ -182,6 +188,12 @@ def test_variables_that_are_not_ours_are_left_alone(name: str) -> None:
         ("ROUND_EVENTS", "0", "out of range; write 1 to 1000000"),
         ("ROUND_EVENTS", "20001", "below LEADSCORE_ROUND_EVENTS"),
         ("LOW_LATENCY", "maybe", "neither true nor false"),
+        ("EMIT_SINCE", "2026-03-01", "no instant with offset; write 2026-03-01T00:00:00Z"),
+        ("EMIT_SINCE", "2026-03-01T00:00:00", "no instant with offset"),
+        ("EMIT_SINCE", "1772323200000", "no instant with offset"),
+        ("EMIT_SINCE", "yesterday", "no instant with offset"),
+        ("PUBLISH_TIERS", "hot", "neither true nor false"),
+        ("PUBLISH_MODEL_CHANGES", "2", "neither true nor false"),
         ("GUARANTEE", "maybe_once", "write one of exactly_once, at_least_once"),
         ("STORE", "rocksdb://", "not a store"),
         ("STORE", "memory://x", "not a store"),
@@ -226,6 +238,16 @@ def test_security_takes_librdkafkas_names() -> None:
         "joe",
     )
     assert settings.sasl_password == Secret("geheim")
+
+
+def test_an_instant_is_shown_in_utc_and_an_empty_one_is_none() -> None:
+    """What is shown is copied into files: another zone there would keep back an hour more, or less."""
+    given = load_settings(LEAST | {"LEADSCORE_EMIT_SINCE": "2026-03-01T01:00:00+01:00"})
+    shown = {variable.field: value for variable, value, _ in given.shown()}
+    assert shown["emit_since_ms"] == "2026-03-01T00:00:00.000Z"
+    again = load_settings(LEAST | {"LEADSCORE_EMIT_SINCE": shown["emit_since_ms"]})
+    assert again.emit_since_ms == given.emit_since_ms
+    assert load_settings(LEAST | {"LEADSCORE_EMIT_SINCE": " "}).emit_since_ms is None
 
 
 def test_secret_is_read_from_a_file_without_its_last_line_break(tmp_path: Path) -> None:

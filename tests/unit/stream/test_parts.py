@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from tests.support.stream_fakes import Desk, progress, records
 from worker.clock import monotonic, now_ms
-from worker.errors import ConfigError, RestartRequired, UnsupportedEvent
+from worker.errors import ConfigError, RestartRequired, StateError
 from worker.pipeline import PARTITION_KEY, Output, Round
 from worker.settings import load_settings
 from worker.stream import faust_private, topics
@@ -337,13 +337,13 @@ def test_the_last_line_names_the_reason_and_hides_texts_that_may_quote_an_event(
         dict[str, str]()["canary@example.com"]
     except KeyError as error:
         die(error)
-    die(UnsupportedEvent(event_type="contact.erased", topic="t", partition=1, offset=2))
+    die(StateError(where="t[1]", problem="written by another model", fix="load that one"))
     assert codes == [70, 78]
     assert len(caplog.records) == 2
     fields = [record.fields for record in caplog.records]  # type: ignore[attr-defined]
     assert "canary" not in str(fields)
     assert fields[0]["reason"].startswith("KeyError in test_the_last_line")
-    assert "t[1]@2" in fields[1]["reason"]
+    assert "t[1]: written by another model" in fields[1]["reason"]
 
 
 def test_exit_codes_follow_the_error() -> None:

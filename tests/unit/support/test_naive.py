@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from tests.support.histories import DAY, HOUR, START, arrivals, happenings, models
 from tests.support.naive import naive_replay
-from tests.support.naive.cooling import cools, first_cooling
+from tests.support.naive.contact import Contact, shown
+from tests.support.naive.due import Watch, first_due
 from tests.support.naive.events import read_event
-from tests.support.naive.fold import Extras, Given, State, empty_state, read
-from tests.support.naive.replay import Contact, shown
+from tests.support.naive.fold import read
+from tests.support.naive.qualify import cools
+from tests.support.naive.state import Extras, Given, State, empty_state
 
 Json = dict[str, Any]
 
@@ -99,7 +101,7 @@ def _state(values: list[tuple[float, float]], extra: float) -> State:
     state = empty_state(told)
     state.given = [Given(value, START) for value, _ in values]
     state.extras["engagement"] = Extras(feedback_plus=extra)
-    state.instant, state.last_activity, state.ever_awarded = START, START + 1, True
+    state.instant, state.last_activity, state.is_scored = START, START + 1, True
     return state
 
 
@@ -117,8 +119,8 @@ def test_the_search_for_cooling_finds_what_looking_every_second_finds(
     instants = sorted(
         {START + one * 1000 for one in range(1, seconds + 1)} | {START + 1 + (3 + 4 * one) * 60_000 for one in range(4)}
     )
-    looked = (at for at in instants if at <= until and cools(state.model, read(state, at)))
-    assert first_cooling(state, START, until) == next(looked, None)
+    looked = (at for at in instants if at <= until and cools(read(state, at)))
+    assert first_due(state, START, until, Watch()) == next(looked, None)
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,14 +1,12 @@
-"""The parts of a rule that shape its awards: `once_per`, `limit`, `decay`, `machine`."""
+"""The parts of a rule that shape its awards: `once_per`, `limit`, `machine`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from worker.scoring.decay import Decay, HalfLife
 from worker.scoring.file import values
 from worker.scoring.file.event_when import event_field
-from worker.scoring.file.fields import Fields, Key, read_each, read_section, whole
-from worker.scoring.file.findings import nearest
+from worker.scoring.file.fields import Key, defined, describes, read_each, read_section, whole
 from worker.scoring.file.tree import ListNode, ScalarNode
 from worker.scoring.limits import Calendar, Limit, Rolling
 
@@ -25,19 +23,9 @@ LIMIT = (
     Key("within", values.duration_from(1_000), "duration", "in any span of this length, up to and with the event"),
     Key("per", values.one_of(PERIODS), "day, week or month", "in one civil day, ISO week or month of `time_zone`"),
 )
-DECAY = (
-    Key(
-        "half_life",
-        values.duration_from(1_000),
-        "duration",
-        "half of the points are left after this time, a quarter after twice of it",
-    ),
-    Key("percent", None, "mapping", "a share of what is left goes at each step"),
-    Key("linear", None, "duration", "points go evenly, all of them are gone after this time"),
-    Key("expire", None, "duration", "points stay whole, and go all at once after this time"),
-)
 
 
+@describes(defined("once_per"))
 def once_per(context: Context, node: Node, path: str) -> tuple[FieldPath, ...]:
     """
     Return the fields whose values may give one award each; `contact` gives ().
@@ -58,9 +46,15 @@ def _once_field(context: Context, node: Node, path: str) -> FieldPath:
     if written == "contact":
         fix = "write `once_per: contact` for one award at all, or name fields only"
         raise context.refusal("model.bad_value", node, path, '"contact" cannot stand in a list', fix)
+    if written.partition(".")[0] == "attributes":
+        problem = "an attribute belongs to the contact, and is no mark by which one event differs from another"
+        raise context.refusal(
+            "model.unknown_field", node, path, problem, "name a field of the event: properties.<name>"
+        )
     return event_field(context, node, path, written)
 
 
+@describes(defined("limit"))
 def limit(context: Context, node: Node, path: str) -> Limit:
     """
     Return how often a rule may award.
@@ -77,33 +71,7 @@ def limit(context: Context, node: Node, path: str) -> Limit:
     return Calendar(times=fields["times"], per=fields["per"], time_zone=context.time_zone)
 
 
-def decay(context: Context, node: Node, path: str) -> Decay | None:
-    """
-    Return how points fade; None is `none`: never.
-
-    Raises:
-        RefusedError: something in it was refused.
-    """
-    if isinstance(node, ScalarNode):
-        if node.value == "none":
-            return None
-        written = node.value if isinstance(node.value, str) else ""
-        advice = nearest(written, ("none",)) if written else "write none"
-        raise context.refusal(
-            "model.bad_value",
-            node,
-            path,
-            "`none` or a form of decay is wanted here",
-            f"{advice}, or {{half_life: 30d}}",
-        )
-    fields: Fields = whole(read_section(context, node, path, DECAY))
-    if not fields:
-        raise context.refusal(
-            "model.missing_key", node, path, "the form of decay is missing", "write none, or {half_life: 30d}"
-        )
-    return HalfLife(fields["half_life"])
-
-
+@describes({"enum": [True, False, "any"]})
 def machine(context: Context, node: Node, path: str) -> Machine:
     """
     Return which events a rule sees: `false` humans' (the default), `true` machines' only, `any` both.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from worker.scoring.file.fields import Context, Reader
     from worker.scoring.file.tree import Node, Scalar
 
-_TEXT_OPERATORS = ("is", "not", "in", "not_in", "starts_with", "ends_with", "contains", "like", "exists")
+TEXT_OPERATORS = ("is", "not", "in", "not_in", "starts_with", "ends_with", "contains", "like", "exists")
 
 _SYNONYMS = {
     "begins_with": "starts_with",
@@ -46,7 +46,7 @@ def read_tests(context: Context, node: Node, path: str, *, is_text_only: bool) -
     Raises:
         RefusedError: something in them was refused.
     """
-    names = _TEXT_OPERATORS if is_text_only else tuple(OPERATORS)
+    names = TEXT_OPERATORS if is_text_only else tuple(OPERATORS)
     scalar = _text_or_null if is_text_only else values.scalar
     readers: dict[str, Reader] = {
         "scalar": scalar,

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from worker.scoring.file.findings import Finding, FindingCode, nearest, shown
+from worker.scoring.file.findings import EnoughError, Finding, FindingCode, nearest, shown
 from worker.scoring.file.tree import ListNode, MappingNode, Node
+
+if TYPE_CHECKING:
+    from worker.scoring.model import Seen
+
+MAX_ATTRIBUTES = 64
+"""Names of attributes in one model: what is kept of a contact."""
 
 
 class RefusedError(Exception):
     """A value was refused; its finding is in the report. Never leaves this package."""
+
+
+class NamedRule(NamedTuple):
+    """What other parts of the file must know of a rule before they may name it."""
+
+    place: int  # in the file
+    gives: bool  # it gives points
+    is_fit: bool
 
 
 @dataclass
@@ -22,11 +36,34 @@ class Context:
     findings: list[Finding] = field(default_factory=list)
     groups: dict[str, int] = field(default_factory=dict)  # name -> index
     tiers: dict[str, int] = field(default_factory=dict)  # name -> rank
+    drains: set[int] = field(default_factory=set)  # indexes of groups that are pools
+    rules: dict[str, NamedRule] = field(default_factory=dict)
+    seen: dict[Seen, int] = field(default_factory=dict)  # each once -> its place
+    attributes: set[str] = field(default_factory=set)  # names at the top that the file mentions
     time_zone: str = "UTC"
+    most: int | None = None  # findings after which reading stops
+
+    def name_attribute(self, node: Node, key: str, name: str) -> None:
+        """Note that the file mentions the attribute *name*; one more than can be kept is reported, once."""
+        if name in self.attributes:
+            return
+        self.attributes.add(name)
+        if len(self.attributes) == MAX_ATTRIBUTES + 1:
+            problem = f"these are more than {MAX_ATTRIBUTES} attributes, and no more are kept of a contact"
+            self.report(
+                "model.too_many", node, key, problem, "name fewer, or let one event bring several as one object"
+            )
 
     def report(self, code: FindingCode, node: Node, key: str, problem: str, fix: str) -> None:
-        """Add a finding; reading goes on."""
+        """
+        Add a finding; reading goes on.
+
+        Raises:
+            EnoughError: it is the last one that is reported.
+        """
         self.findings.append(Finding(code, self.where, node.line, node.column, key, problem, fix))
+        if self.most is not None and len(self.findings) >= self.most:
+            raise EnoughError
 
     def refusal(self, code: FindingCode, node: Node, key: str, problem: str, fix: str) -> RefusedError:
         """Add a finding and return what to raise: this value is given up, its siblings are still read."""
@@ -37,12 +74,37 @@ class Context:
 Reader = Callable[[Context, Node, str], Any]
 
 
+AnyReader = TypeVar("AnyReader", bound=Callable[..., Any])
+Schema = Mapping[str, Any]
+_SCHEMAS: dict[Callable[..., Any], Schema] = {}
+
+
+def describes(schema: Schema) -> Callable[[AnyReader], AnyReader]:
+    """Return a decorator that keeps *schema*, JSON Schema of what a reader reads; `schema_of` finds it."""
+
+    def keep(read: AnyReader) -> AnyReader:
+        _SCHEMAS[read] = schema
+        return read
+
+    return keep
+
+
+def schema_of(read: Callable[..., Any]) -> Schema:
+    """Return what `describes` said of the reader *read*; {} (anything) if nothing did."""
+    return _SCHEMAS.get(read, {})
+
+
+def defined(name: str) -> Schema:
+    """Return a reference to the definition *name* of the JSON Schema of model files."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a section. A key without *read* is known, and refused because this version cannot do it."""
+    """One key of a section."""
 
     name: str
-    read: Reader | None
+    read: Reader
     type: str  # as the reference shows it
     doc: str  # one sentence
     default: str = ""  # as the reference shows it; '' is none
@@ -62,7 +124,7 @@ def read_section(context: Context, node: Node, path: str, section: Section) -> F
     """
     Read the mapping *node* by the table *section*, key by key in the order of the table.
 
-    Every unknown, missing, unsupported and wrong key is reported, not only the first.
+    Every unknown, missing and wrong key is reported, not only the first.
 
     Raises:
         RefusedError: *node* is no mapping.
@@ -77,16 +139,13 @@ def read_section(context: Context, node: Node, path: str, section: Section) -> F
             fields.is_broken = True
     for key in section:
         if key.name not in entries:
-            if key.is_required and f'write "{key.name}"' not in advice:  # misspelt is not missing
+            meant = (f'write "{key.name}"', f'write "{key.name}: ')
+            if key.is_required and not any(one.startswith(meant) for one in advice):  # misspelt is not missing
                 problem = f'the key "{key.name}" is missing'
                 context.report("model.missing_key", node, path, problem, f"add {key.name}: {key.doc}")
                 fields.is_broken = True
             continue
-        key_node, value = entries[key.name]
-        if key.read is None:
-            report_unsupported(context, key_node, join(path, key.name), f'"{key.name}"')
-            fields.is_broken = True
-            continue
+        _, value = entries[key.name]
         try:
             fields[key.name] = key.read(context, value, join(path, key.name))
         except RefusedError:
@@ -158,12 +217,6 @@ def report_unknown_key(context: Context, node: Node, path: str, name: str, known
     advice = nearest(name, known)
     context.report("model.unknown_key", node, path, f'there is no key "{shown(name)}" here', advice)
     return advice
-
-
-def report_unsupported(context: Context, node: Node, path: str, what: str) -> None:
-    """Report a construct of the model language that this version cannot carry out."""
-    fix = "remove it, or run a version that knows it"
-    context.report("model.unsupported", node, path, f"{what} is not supported by this version", fix)
 
 
 def join(path: str, name: str) -> str:

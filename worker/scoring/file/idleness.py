@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from worker.contracts.event import RESERVED_TYPES
 from worker.contracts.instants import MS_PER_MINUTE
 from worker.scoring.file import values
-from worker.scoring.file.fields import Fields, Key, read_each, read_section, whole
+from worker.scoring.file.fields import Fields, Key, defined, describes, read_each, read_section, whole
 from worker.scoring.model import ENGAGEMENT, Activity, InactivityStep
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ INACTIVITY = (
 )
 
 
+@describes(defined("activity"))
 def activity(context: Context, node: Node, path: str) -> Activity:
     """
     Return which event types are a sign of life.
@@ -80,6 +81,7 @@ def activity(context: Context, node: Node, path: str) -> Activity:
     return Activity(types=types)
 
 
+@describes({"type": "array", "items": defined("step"), "maxItems": MAX_STEPS})
 def inactivity(context: Context, node: Node, path: str) -> tuple[InactivityStep, ...]:
     """
     Return the steps of idleness in file order.

@@ -8,11 +8,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from worker.scoring.file import values
-from worker.scoring.file.fields import Fields, Key, RefusedError, join, mapping, read_section, whole
+from worker.scoring.file.fields import Fields, Key, RefusedError, defined, describes, join, mapping, read_section, whole
 from worker.scoring.file.idleness import activity, inactivity
 from worker.scoring.file.rules import build_rule, check_bounds, groups, name_groups, rules
 from worker.scoring.file.sales import check_can_hold, check_can_return, feedback, qualify
-from worker.scoring.file.tree import MappingNode, Node, plain
+from worker.scoring.file.tree import MAX_BYTES, MappingNode, Node, plain
 from worker.scoring.model import DEFAULT_ACTIVITY, Group, Model, Tier
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ SCORE = (
 )
 
 
+@describes({"type": "string", "pattern": "^[a-z0-9-]+$", "maxLength": values.MAX_NAME})
 def _model_name(context: Context, node: Node, path: str) -> str:
     value = values.name(context, node, path)
     if not set(value) <= set("abcdefghijklmnopqrstuvwxyz0123456789-"):
@@ -42,17 +43,20 @@ def _model_name(context: Context, node: Node, path: str) -> str:
     return value
 
 
+@describes({"type": "string", "minLength": 1})
 def _time_zone(context: Context, node: Node, path: str) -> str:
     context.time_zone = values.time_zone(context, node, path)
     return context.time_zone
 
 
+@describes(defined("score"))
 def _score(context: Context, node: Node, path: str) -> Fields:
     fields = whole(read_section(context, node, path, SCORE))
     check_bounds(context, node, path, fields.get("floor", 0.0), fields.get("cap"))
     return fields
 
 
+@describes({"type": "object", "minProperties": 1, "additionalProperties": {"type": "number"}})
 def _tiers(context: Context, node: Node, path: str) -> tuple[Tier, ...]:
     entries = mapping(context, node, path).entries
     if not entries:
@@ -60,9 +64,11 @@ def _tiers(context: Context, node: Node, path: str) -> tuple[Tier, ...]:
             "model.bad_value", node, path, "there are no tiers", "write `name: lowest score` lines, or remove the key"
         )
     tiers = []
+    looks: dict[str, str] = {}
     for name, (key_node, value) in entries.items():
         try:
             values.check_name(context, key_node, join(path, name), name)
+            values.check_apart(context, key_node, join(path, name), name, looks)
             tiers.append((Tier(name, values.number(context, value, join(path, name))), value))
         except RefusedError:
             continue
@@ -120,7 +126,11 @@ def read_model(context: Context, root: Node) -> Model | None:
         fields = whole(read_section(context, root, "", MODEL))
     except RefusedError:
         return None
-    model = _build(context, fields, digest(root))
+    if len(content := compact(root)) > MAX_BYTES // 4 and len(content.encode()) > MAX_BYTES:
+        problem = f"written without spaces as JSON, this has more than {MAX_BYTES} bytes"
+        context.report("model.too_large", root, "", problem, "split it into several models")
+        return None
+    model = _build(context, fields, digest(root), content)
     _check_whole(context, model, entries)
     return None if context.findings else model
 
@@ -131,7 +141,19 @@ def digest(root: Node) -> str:
     return sha256(content.encode()).hexdigest()
 
 
-def _build(context: Context, fields: Fields, content_digest: str) -> Model:
+def compact(root: Node) -> str:
+    """
+    Return the file as parsed as compact JSON, in the order of the file: it is itself a model file, of the same content.
+
+    Characters that YAML takes for line ends or does not take at all are escaped.
+    """
+    content = json.dumps(plain(root), separators=(",", ":"), ensure_ascii=False)
+    if content.isprintable():
+        return content
+    return "".join(char if char.isprintable() or ord(char) > 0xFFFF else f"\\u{ord(char):04x}" for char in content)
+
+
+def _build(context: Context, fields: Fields, content_digest: str, content: str) -> Model:
     described = fields.get("groups", {})
     decays: dict[int, Decay | None] = {group.index: decay for group, decay in described.values()}
     score: dict[str, Any] = fields.get("score", {})
@@ -153,6 +175,9 @@ def _build(context: Context, fields: Fields, content_digest: str) -> Model:
         tiers=fields.get("tiers", ()),
         qualify=fields.get("qualify"),
         feedback=fields.get("feedback", {}),
+        attributes=frozenset(context.attributes),
+        seen=tuple(context.seen),
+        content=content,
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.scoring.file.awards import DECAY, LIMIT
+from worker.scoring.file.awards import LIMIT
+from worker.scoring.file.fading import DECAY, DRAIN, PERCENT
 from worker.scoring.file.idleness import ACTIVITY, INACTIVITY
 from worker.scoring.file.model_keys import MODEL, SCORE
 from worker.scoring.file.rules import GROUP, RULE
 from worker.scoring.file.sales import FEEDBACK, QUALIFY
+from worker.scoring.file.state_when import SEEN
 from worker.scoring.operators import OPERATORS
 
 if TYPE_CHECKING:
@@ -21,9 +23,12 @@ SECTIONS: tuple[tuple[str, str, Section], ...] = (
     ("A rule", "One item of `rules`.", RULE),
     ("limit", "How often a rule may award: `times`, and either `within` or `per`.", LIMIT),
     ("decay", "`none`, or one form of:", DECAY),
+    ("percent", "A form of decay, in steps.", PERCENT),
+    ("drain", "Of a group that is one pool: all that is given to it goes in.", DRAIN),
     ("activity", "One of the two.", ACTIVITY),
     ("A step of inactivity", "One item of `inactivity`; the order is reset, multiply, points.", INACTIVITY),
     ("qualify", "When a lead is sales-ready, and when it has cooled.", QUALIFY),
+    ("seen", "A part of a condition on the state: one such mapping, or a list of them, all of which must hold.", SEEN),
     ("Feedback", "One entry of `feedback`, for a type such as `sales.rejected`.", FEEDBACK),
 )
 
@@ -42,6 +47,6 @@ def _table(title: str, intro: str, section: Section) -> str:
     rows = ""
     for key in section:
         default = "required" if key.is_required else key.default
-        doc = key.doc if key.read is not None else f"{key.doc} (not supported by this version)"
+        doc = key.doc
         rows += f"| `{key.name}` | {key.type} | {default} | {doc} |\n"
     return f"## {title}\n\n{intro}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}"

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.scoring.file import awards, values
+from worker.scoring.file import awards, fading, values
 from worker.scoring.file.event_when import event_condition
-from worker.scoring.file.fields import Fields, Key, RefusedError, join, mapping, read_section, sequence, whole
+from worker.scoring.file.fields import (
+    Fields,
+    Key,
+    NamedRule,
+    RefusedError,
+    defined,
+    describes,
+    join,
+    mapping,
+    read_section,
+    sequence,
+    whole,
+)
 from worker.scoring.file.tree import MappingNode, ScalarNode
 from worker.scoring.model import ENGAGEMENT, Group, Rule
 
@@ -22,12 +34,12 @@ GROUP = (
     Key("floor", values.number, "number", "its value counts at least so much"),
     Key(
         "decay",
-        awards.decay,
+        fading.decay,
         "`none` or a form of decay",
         "how the points of its rules fade, unless a rule says otherwise",
         "none",
     ),
-    Key("drain", None, "mapping", "everything given to the group is one pool that loses points step by step"),
+    Key("drain", fading.drain, "drain", "everything given to the group is one pool that loses points step by step"),
 )
 RULE = (
     Key("rule", values.name, "text", "its name, unique; transitions and reports show it", is_required=True),
@@ -36,8 +48,7 @@ RULE = (
         "points",
         values.points,
         "-1,000,000 to 1,000,000",
-        "points for each such event, at most 3 decimals; 0 only counts",
-        is_required=True,
+        "points for each such event, at most 3 decimals; 0 only counts; may be left out beside `reset`",
     ),
     Key("group", values.group_reference, "name of a group", "the group its points belong to", ENGAGEMENT),
     Key(
@@ -47,7 +58,7 @@ RULE = (
         "one award for each distinct value; `contact`: one at all",
     ),
     Key("limit", awards.limit, "limit", "how often it may award"),
-    Key("decay", awards.decay, "`none` or a form of decay", "how its points fade", "that of its group"),
+    Key("decay", fading.decay, "`none` or a form of decay", "how its points fade", "that of its group"),
     Key("cap", _cap_of_rule, "number from 0", "all its points together count at most so much, up or down"),
     Key(
         "machine",
@@ -56,7 +67,12 @@ RULE = (
         "whether it sees events that no human did: only those, none, or all",
         "false",
     ),
-    Key("reset", None, "list of groups", "drops everything these groups hold"),
+    Key(
+        "reset",
+        values.group_references,
+        "list of groups",
+        "drops everything these groups hold, before points are given",
+    ),
 )
 
 
@@ -65,8 +81,14 @@ def name_groups(context: Context, node: Node | None) -> None:
     names = node.entries if isinstance(node, MappingNode) else {}
     for name in (ENGAGEMENT, *names):
         context.groups.setdefault(name, len(context.groups))
+    context.drains.update(
+        context.groups[name]
+        for name, (_, group) in names.items()
+        if isinstance(group, MappingNode) and "drain" in group.entries
+    )
 
 
+@describes({"type": "object", "additionalProperties": defined("group")})
 def groups(context: Context, node: Node, path: str) -> dict[str, tuple[Group, Decay | None]]:
     """
     Return each group that the file describes, with the decay of its rules.
@@ -75,10 +97,12 @@ def groups(context: Context, node: Node, path: str) -> dict[str, tuple[Group, De
         RefusedError: *node* is no mapping, or a group was refused.
     """
     read = {}
+    looks = {ENGAGEMENT: ENGAGEMENT}
     entries = mapping(context, node, path).entries
     for name, (key_node, value) in entries.items():
         try:
             values.check_name(context, key_node, join(path, name), name)
+            values.check_apart(context, key_node, join(path, name), name, looks)
             read[name] = _group(context, name, value, join(path, name))
         except RefusedError:
             continue
@@ -90,7 +114,14 @@ def groups(context: Context, node: Node, path: str) -> dict[str, tuple[Group, De
 def _group(context: Context, name: str, node: Node, path: str) -> tuple[Group, Decay | None]:
     fields = whole(read_section(context, node, path, GROUP))
     check_bounds(context, node, path, fields.get("floor"), fields.get("cap"))
-    group = Group(name, context.groups[name], floor=fields.get("floor"), cap=fields.get("cap"))
+    if "drain" in fields and "decay" in fields:
+        problem = "a group that drains is one pool, and its rules have no decay"
+        raise context.refusal(
+            "model.conflict", entry_of(node, "decay"), f"{path}.decay", problem, "keep one of the two"
+        )
+    group = Group(
+        name, context.groups[name], floor=fields.get("floor"), cap=fields.get("cap"), drain=fields.get("drain")
+    )
     return group, fields.get("decay")
 
 
@@ -106,6 +137,7 @@ def check_bounds(context: Context, node: Node, path: str, floor: float | None, c
         raise context.refusal("model.conflict", node, path, problem, "lower the floor or raise the cap")
 
 
+@describes({"type": "array", "items": defined("rule"), "minItems": 1})
 def rules(context: Context, node: Node, path: str) -> list[Fields]:
     """
     Return the fields of each rule, in file order; group decays are filled in by `build_rule`.
@@ -117,17 +149,29 @@ def rules(context: Context, node: Node, path: str) -> list[Fields]:
     if not items:
         raise context.refusal("model.bad_value", node, path, "there are no rules", "write at least one rule")
     named: dict[str, int] = {}
+    looks: dict[str, str] = {}
     read = []
     for place, item in enumerate(items):
         try:
             fields = read_section(context, item, f"{path}[{place}]", RULE)
             _check_distinct(context, item, f"{path}[{place}].rule", fields, named)
-            read.append(whole(fields))
+            if "rule" in fields:
+                values.check_apart(context, value_of(item, "rule"), f"{path}[{place}].rule", fields["rule"], looks)
+            _note_name(context, place, fields)
+            read.append(_checked(context, item, f"{path}[{place}]", whole(fields)))
         except RefusedError:
             continue
     if len(read) < len(items):
         raise RefusedError
     return read
+
+
+def _note_name(context: Context, place: int, fields: Fields) -> None:
+    """Let other parts of the file name this rule; what could not be read of it is given the benefit of the doubt."""
+    if "rule" in fields:
+        is_fit = "when" in fields and fields["when"].is_fit
+        gives = fields.is_broken or "points" in fields
+        context.rules[fields["rule"]] = NamedRule(place, gives=gives, is_fit=is_fit)
 
 
 def _check_distinct(context: Context, node: Node, path: str, fields: Fields, named: dict[str, int]) -> None:
@@ -142,18 +186,82 @@ def _check_distinct(context: Context, node: Node, path: str, fields: Fields, nam
         named[name] = value.line
 
 
+NOT_IN_FIT_RULES = ("once_per", "limit", "decay", "cap", "machine", "reset")
+NOT_IN_POOLS = ("decay", "cap")
+NOT_WITHOUT_POINTS = ("once_per", "limit")
+
+
+def _checked(context: Context, node: Node, path: str, fields: Fields) -> Fields:
+    """
+    Return *fields* if they go together.
+
+    Raises:
+        RefusedError: they do not.
+    """
+    if "points" not in fields and ("reset" not in fields or fields["when"].is_fit):
+        raise context.refusal("model.missing_key", node, path, 'the key "points" is missing', _ADD_POINTS)
+    if fields["when"].is_fit:
+        problem = "a rule that reads attributes only holds or does not: there is nothing to count, to fade or to reset"
+        _refuse_keys(context, node, path, NOT_IN_FIT_RULES, problem, "remove it, or name an event in `when`")
+    if "points" not in fields:
+        problem = "a rule without points gives no award, so there is nothing to count"
+        _refuse_keys(context, node, path, NOT_WITHOUT_POINTS, problem, "remove it, or add `points: 0`")
+    if fields.get("group", 0) in context.drains:
+        problem = "its group drains: it is one pool, in which no rule has points of its own"
+        _refuse_keys(context, node, path, NOT_IN_POOLS, problem, "remove it, or take another group")
+        if fields["when"].is_fit:
+            problem = "a rule that reads attributes only cannot fill a pool that drains"
+            fix = "take another group, or name an event in `when`"
+            raise context.refusal("model.conflict", entry_of(node, "when"), f"{path}.when", problem, fix)
+    return fields
+
+
+_ADD_POINTS = "add points: points for each such event"
+
+
+def _refuse_keys(context: Context, node: Node, path: str, names: tuple[str, ...], problem: str, fix: str) -> None:
+    """
+    Check that the rule at *node* has none of the keys *names*.
+
+    Raises:
+        RefusedError: it has; each such key has been reported.
+    """
+    found = [name for name in names if isinstance(node, MappingNode) and name in node.entries]
+    for name in found:
+        context.report("model.conflict", entry_of(node, name), f"{path}.{name}", problem, fix)
+    if found:
+        raise RefusedError
+
+
+def value_of(node: Node, name: str) -> Node:
+    """Return the value of the key *name* of the mapping *node*; the mapping itself where it has none."""
+    if isinstance(node, MappingNode) and name in node.entries:
+        return node.entries[name][1]
+    return node
+
+
+def entry_of(node: Node, name: str) -> Node:
+    """Return the node of the key *name* of the mapping *node*; the mapping itself where it has none."""
+    if isinstance(node, MappingNode) and name in node.entries:
+        return node.entries[name][0]
+    return node
+
+
 def build_rule(fields: Fields, index: int, decays: dict[int, Decay | None]) -> Rule:
     """Return the rule that *fields* describe; *decays* are those of the groups, by group index."""
     group = fields.get("group", 0)
+    is_bare = fields["when"].is_fit or "points" not in fields
     return Rule(
         name=fields["rule"],
         index=index,
         group=group,
         when=fields["when"],
-        points=fields["points"],
+        points=fields.get("points", 0.0),
         machine=fields.get("machine", "no"),
         once_per=fields.get("once_per"),
         limit=fields.get("limit"),
-        decay=fields["decay"] if "decay" in fields else decays.get(group),
+        decay=fields["decay"] if "decay" in fields else None if is_bare else decays.get(group),
         cap=fields.get("cap"),
+        reset=fields.get("reset", ()),
+        gives="points" in fields,
     )

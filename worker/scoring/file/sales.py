@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 from worker.contracts.event import RESERVED_TYPES
 from worker.scoring.file import values
-from worker.scoring.file.fields import Fields, Key, RefusedError, join, mapping, read_section, report_unknown_key, whole
+from worker.scoring.file.attribute_paths import attribute_paths
+from worker.scoring.file.fields import (
+    Fields,
+    Key,
+    RefusedError,
+    defined,
+    describes,
+    join,
+    mapping,
+    read_section,
+    report_unknown_key,
+    whole,
+)
 from worker.scoring.file.state_when import state_condition
 from worker.scoring.model import ENGAGEMENT, Feedback, Qualify, Reading
 
@@ -36,9 +48,9 @@ QUALIFY = (
         "rearm",
     ),
     Key("not_within", values.duration_from(0), "duration", "not ready again within this time of the last time", "0d"),
-    Key("exclude", None, "condition", "leads that are never told"),
-    Key("require", None, "list of fields", "fields that must be known before a lead is told"),
-    Key("include", None, "list of fields", "fields that are copied into the transition"),
+    Key("exclude", state_condition, "condition on the state", "a lead is not told while this holds"),
+    Key("require", attribute_paths, "list of attributes", "what must be known and not empty before a lead is told"),
+    Key("include", attribute_paths, "list of attributes", "what is copied into the transition; null where missing"),
 )
 FEEDBACK = (
     Key("points", values.points, "-1,000,000 to 1,000,000", "points for it"),
@@ -53,6 +65,7 @@ FEEDBACK = (
 )
 
 
+@describes(defined("qualify"))
 def qualify(context: Context, node: Node, path: str) -> Qualify:
     """
     Return when sales is told.
@@ -66,9 +79,15 @@ def qualify(context: Context, node: Node, path: str) -> Qualify:
         rearm=fields.get("rearm"),
         again=fields.get("again", "rearm"),
         not_within_ms=fields.get("not_within", 0),
+        exclude=fields.get("exclude"),
+        require=fields.get("require", ()),
+        include=fields.get("include", ()),
     )
 
 
+@describes(
+    {"type": "object", "propertyNames": {"enum": sorted(SALES_TYPES)}, "additionalProperties": defined("feedback")}
+)
 def feedback(context: Context, node: Node, path: str) -> dict[str, Feedback]:
     """
     Return what follows from each type of feedback.

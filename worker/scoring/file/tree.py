@@ -20,11 +20,18 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.reader import ReaderError
 
-from worker.scoring.file.findings import Finding, FindingCode, shown
+from worker.scoring.file.findings import MAX_FINDINGS, EnoughError, Finding, FindingCode, shown
+from worker.scoring.file.lookalikes import described, strange_letter
+from worker.scoring.file.syntax import diagnose
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
+MAX_NODES = 16_000
+"""Keys, values, lists and mappings of one file: some 1,300 rules. The parser takes most of a second for so many."""
+MAX_KEY = 160
+"""Characters of one key; YAML has a limit on keys, and what we write of a model must be read again."""
 
 Scalar = str | int | float | bool | None
 
@@ -33,7 +40,7 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_INTEGER = re.compile(r"[-+]?[0-9]{1,30}|0o[0-7]{1,30}|0x[0-9a-fA-F]{1,30}")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,30}|0x[0-9a-fA-F]{1,30}")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -93,12 +100,20 @@ def read_tree(text: str, where: str) -> tuple[Node | None, list[Finding]]:
     yaml = YAML(typ="safe", pure=True)
     try:
         root = composer.document(iter(yaml.parse(text)))
-    except _TooDeepError:
+    except (_StoppedError, EnoughError):
         return None, composer.findings
     except MarkedYAMLError as error:
-        composer.report_syntax(error)
+        fault = diagnose(text, error)
+        composer.findings[:] = [one for one in composer.findings if one.line != fault.line]  # one slip, one finding
+        composer.report("model.not_yaml", fault.line, fault.column, f"this is no YAML: {fault.problem}", fault.fix)
         return None, composer.findings
-    except (YAMLError, ValueError, OverflowError) as error:  # unprintable characters; escapes beyond Unicode
+    except ReaderError as error:
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, error.position - before.rfind("\n")
+        problem = f"the character U+{ord(text[error.position]):04X} is not read"
+        composer.report("model.not_yaml", line, column, problem, "remove it; an editor may show it as nothing at all")
+        return None, composer.findings
+    except (YAMLError, ValueError, OverflowError) as error:  # escapes beyond Unicode
         composer.report(
             "model.not_yaml",
             1,
@@ -115,8 +130,8 @@ def _place(event: Event) -> tuple[int, int]:
     return mark.line + 1, mark.column + 1
 
 
-class _TooDeepError(Exception):
-    """Stops the walk: what lies deeper is not even parsed."""
+class _StoppedError(Exception):
+    """Stops the walk: what comes after is not even parsed."""
 
 
 class _Composer:
@@ -125,16 +140,12 @@ class _Composer:
     def __init__(self, where: str) -> None:
         self.findings: list[Finding] = []
         self._where = where
+        self._nodes = 0
 
     def report(self, code: FindingCode, line: int, column: int, problem: str, fix: str) -> None:
         self.findings.append(Finding(code, self._where, line, column, "", problem, fix))
-
-    def report_syntax(self, error: MarkedYAMLError) -> None:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        problem = shown(" ".join(part for part in (error.context, error.problem) if part))
-        fix = "mend the line; a text with a colon, a # or a leading * needs quotes, and indent with spaces only"
-        self.report("model.not_yaml", line, column, f"this is no YAML 1.2: {problem}", fix)
+        if len(self.findings) >= MAX_FINDINGS:
+            raise EnoughError
 
     def document(self, events: Iterator[Event]) -> Node | None:
         """Return the first document; a second one and directives are reported."""
@@ -160,7 +171,14 @@ class _Composer:
         if depth > MAX_DEPTH and isinstance(event, CollectionStartEvent):
             problem = f"more than {MAX_DEPTH} levels of nesting"
             self.report("model.too_deep", line, column, problem, "write the condition flatter")
-            raise _TooDeepError
+            raise _StoppedError
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            problem = f"the file has more than {MAX_NODES:,} values"
+            self.report(
+                "model.too_large", line, column, problem, "write lists instead of rules that differ in one value"
+            )
+            raise _StoppedError
         if isinstance(event, NodeEvent) and event.anchor is not None:
             problem = "anchors and aliases (& and *) are not read"
             self.report("model.anchor", line, column, problem, "write the value out, or quote the text")
@@ -190,10 +208,22 @@ class _Composer:
             value = self._node(next(events), events, depth + 1)
             if not isinstance(key, ScalarNode) or not isinstance(key.value, str):
                 self.report("model.wrong_type", key.line, key.column, "a key must be text", "write the key in quotes")
+            elif len(key.value) > MAX_KEY:
+                problem = f"a key of more than {MAX_KEY} characters"
+                self.report("model.bad_value", key.line, key.column, problem, "write a shorter one")
+            elif not key.value.isprintable():
+                problem = f'the key "{shown(key.value)}" has a character that nobody sees'
+                self.report("model.bad_value", key.line, key.column, problem, "type the key anew")
+            elif (letter := strange_letter(key.value)) is not None:
+                problem = (
+                    f'in the key "{shown(key.value)}" one letter only looks like its neighbours: {described(letter)}'
+                )
+                self.report("model.lookalike", key.line, key.column, problem, "type the key anew, in one alphabet")
             elif key.value in node.entries:
                 first = node.entries[key.value][0].line
                 problem = f'the key "{shown(key.value)}" stands here a second time, first in line {first}'
-                self.report("model.duplicate_key", key.line, key.column, problem, "keep one of the two")
+                fix = "keep one of the two (a new item of a list begins with `- `)"
+                self.report("model.duplicate_key", key.line, key.column, problem, fix)
             else:
                 node.entries[key.value] = key, value
         return node

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 from worker.contracts.instants import MS_PER_DAY, parse_duration
-from worker.scoring.file.fields import read_each
+from worker.scoring.file.fields import defined, describes, read_each
 from worker.scoring.file.findings import nearest, shown
+from worker.scoring.file.lookalikes import described, skeleton, strange_letter
 from worker.scoring.file.tree import ListNode, MappingNode, ScalarNode
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ MAX_NUMBER = 1e15
 _DECIMALS = 3
 
 
+@describes({"type": ["string", "number", "boolean", "null"]})
 def scalar(context: Context, node: Node, path: str) -> Scalar:
     """
     Return text, a number, a boolean or null.
@@ -42,6 +44,7 @@ def scalar(context: Context, node: Node, path: str) -> Scalar:
     return node.value
 
 
+@describes({"type": "string", "minLength": 1, "maxLength": MAX_TEXT})
 def text(context: Context, node: Node, path: str) -> str:
     """
     Return text that is not empty.
@@ -57,6 +60,7 @@ def text(context: Context, node: Node, path: str) -> str:
     return value
 
 
+@describes({"type": "string", "minLength": 1, "maxLength": MAX_NAME})
 def name(context: Context, node: Node, path: str) -> str:
     """
     Return text that can be shown on one line: up to 128 characters, none of them a control character.
@@ -79,8 +83,27 @@ def check_name(context: Context, node: Node, path: str, value: str) -> None:
     if not value or len(value) > MAX_NAME or not value.isprintable() or value != value.strip():
         fix = f"write 1 to {MAX_NAME} printable characters without spaces around them"
         raise context.refusal("model.bad_value", node, path, "this is no name", fix)
+    letter = strange_letter(value)
+    if letter is not None:
+        problem = f'in "{shown(value)}" one letter only looks like its neighbours: {described(letter)}'
+        raise context.refusal("model.lookalike", node, path, problem, "type the name anew, in one alphabet")
 
 
+def check_apart(context: Context, node: Node, path: str, value: str, looks: dict[str, str]) -> None:
+    """
+    Check that the name *value* looks like none before it; *looks* holds how these look, and then this one too.
+
+    Raises:
+        RefusedError: nobody could tell it from another.
+    """
+    other = looks.setdefault(skeleton(value), value)
+    if other != value:
+        problem = f'"{shown(value)}" and "{shown(other)}" look alike'
+        fix = "give each a name of its own, or use one of the two everywhere"
+        raise context.refusal("model.lookalike", node, path, problem, fix)
+
+
+@describes({"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER})
 def number(context: Context, node: Node, path: str) -> float:
     """
     Return a number of at most 1e15 in size.
@@ -102,6 +125,7 @@ def number(context: Context, node: Node, path: str) -> float:
     return float(value)
 
 
+@describes({"type": "number", "minimum": -MAX_POINTS, "maximum": MAX_POINTS})
 def points(context: Context, node: Node, path: str) -> float:
     """
     Return points: -1,000,000 to 1,000,000 with at most three decimals.
@@ -116,9 +140,26 @@ def points(context: Context, node: Node, path: str) -> float:
     return value
 
 
+@describes({"type": "number", "exclusiveMinimum": 0, "maximum": MAX_POINTS})
+def points_above_0(context: Context, node: Node, path: str) -> float:
+    """
+    Return points above 0, to 1,000,000, with at most three decimals.
+
+    Raises:
+        RefusedError: it is something else.
+    """
+    value = points(context, node, path)
+    if value <= 0:
+        raise context.refusal(
+            "model.bad_value", node, path, "these points must be above 0", "write how many points go, without a sign"
+        )
+    return value
+
+
 def number_between(low: float, high: float) -> Reader:
     """Return a reader of numbers from *low* to *high*."""
 
+    @describes({"type": "number", "minimum": low, "maximum": high})
     def read(context: Context, node: Node, path: str) -> float:
         value = number(context, node, path)
         if not low <= value <= high:
@@ -133,6 +174,7 @@ def number_between(low: float, high: float) -> Reader:
 def integer_between(low: int, high: int) -> Reader:
     """Return a reader of whole numbers from *low* to *high*."""
 
+    @describes({"type": "integer", "minimum": low, "maximum": high})
     def read(context: Context, node: Node, path: str) -> int:
         value = scalar(context, node, path)
         if isinstance(value, bool) or not isinstance(value, int):
@@ -150,6 +192,7 @@ def integer_between(low: int, high: int) -> Reader:
     return read
 
 
+@describes({"type": "boolean"})
 def boolean(context: Context, node: Node, path: str) -> bool:
     """
     Return `true` or `false`.
@@ -163,9 +206,10 @@ def boolean(context: Context, node: Node, path: str) -> bool:
     return value
 
 
-def duration_from(least_ms: int) -> Reader:
-    """Return a reader of durations of at least *least_ms*, at most 100 years; what is read is in milliseconds."""
+def duration_from(least_ms: int, most_ms: int = MAX_DURATION_MS) -> Reader:
+    """Return a reader of durations from *least_ms* to *most_ms* (100 years); what is read is in milliseconds."""
 
+    @describes(defined("duration"))
     def read(context: Context, node: Node, path: str) -> int:
         value = scalar(context, node, path)
         example = "write a whole number and a unit: 45s, 30m, 12h, 14d or 2w"
@@ -175,11 +219,9 @@ def duration_from(least_ms: int) -> Reader:
             ms = parse_duration(value)
         except ValueError:
             raise context.refusal("model.bad_value", node, path, "this is no duration", example) from None
-        if not least_ms <= ms <= MAX_DURATION_MS:
-            least = "0s" if not least_ms else f"{least_ms // 1000}s"
-            raise context.refusal(
-                "model.bad_value", node, path, "the duration is out of range", f"write one from {least} to 36525d"
-            )
+        if not least_ms <= ms <= most_ms:
+            fix = f"write one from {least_ms // 1000}s to {most_ms // MS_PER_DAY}d"
+            raise context.refusal("model.bad_value", node, path, "the duration is out of range", fix)
         return ms
 
     return read
@@ -188,6 +230,7 @@ def duration_from(least_ms: int) -> Reader:
 def one_of(words: Sequence[str]) -> Reader:
     """Return a reader of one of *words*."""
 
+    @describes({"enum": list(words)})
     def read(context: Context, node: Node, path: str) -> str:
         value = scalar(context, node, path)
         if not isinstance(value, str) or value not in words:
@@ -214,11 +257,13 @@ def reference(what: str, names: Mapping[str, int], context: Context, node: Node,
     return names[value]
 
 
+@describes({"type": "string", "minLength": 1})
 def group_reference(context: Context, node: Node, path: str) -> int:
     """Return the index of a group of this model; see `reference`."""
     return reference("group", context.groups, context, node, path)
 
 
+@describes({"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "uniqueItems": True})
 def group_references(context: Context, node: Node, path: str) -> tuple[int, ...]:
     """
     Return the indexes of a list of groups, at least one, each once.
@@ -230,6 +275,7 @@ def group_references(context: Context, node: Node, path: str) -> tuple[int, ...]
     return tuple(distinct(context, node, path, indexes))
 
 
+@describes({"type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": True})
 def texts(context: Context, node: Node, path: str) -> list[str]:
     """
     Return a list of texts, each once; it may be empty.
@@ -252,14 +298,17 @@ def distinct(context: Context, node: Node, path: str, values: Sequence[T], *, le
         raise context.refusal(
             "model.bad_value", node, path, "the list is empty", "name at least one, or remove the key"
         )
+    met: set[T] = set()
     for place, value in enumerate(values):
-        if value in values[:place]:
+        if value in met:
             raise context.refusal(
                 "model.duplicate_name", node, f"{path}[{place}]", "this is listed twice", "list it once"
             )
+        met.add(value)
     return list(values)
 
 
+@describes({"type": "string", "minLength": 1})
 def time_zone(context: Context, node: Node, path: str) -> str:
     """
     Return the name of an IANA time zone.

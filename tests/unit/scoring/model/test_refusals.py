@@ -7,13 +7,14 @@ from typing import get_args
 import pytest
 
 from worker.errors import ModelError
-from worker.scoring.file.findings import FindingCode
+from worker.scoring.file.findings import ErrorCode
 from worker.scoring.lint import lint_model
 from worker.scoring.model_file import load_model, parse_model
 
 HEAD = "model: m\nversion: 1\n"
 RULES = "rules:\n  - {rule: a, when: {type: page.viewed}, points: 5}\n"
 GOOD = HEAD + RULES
+WHEN = "qualify: {when: {score: {at_least: 1}}, "
 
 
 def rule(more: str, when: str = "{type: page.viewed}", points: str = "points: 5") -> str:
@@ -33,10 +34,10 @@ CASES: list[tuple[str, str, str, str, str]] = [
     # file, code, place, key, part of the advice
     ("", "model.not_yaml", "1:1", "", "write a model"),
     ("# nothing\n", "model.not_yaml", "1:1", "", "write a model"),
-    (GOOD + "tiers: {cold: 0\n", "model.not_yaml", "6:1", "", "mend the line"),
-    (GOOD + "\tlateness: 1d\n", "model.not_yaml", "5:1", "", "mend the line"),
+    (GOOD + "tiers: {cold: 0\n", "model.not_yaml", "5:8", "", "write } where it ends"),
+    (GOOD + "\tlateness: 1d\n", "model.not_yaml", "5:1", "", "spaces instead"),
     (GOOD + "lateness: *late\n", "model.anchor", "5:11", "", "quote the text"),
-    ("model: \x01\n", "model.not_yaml", "1:1", "", "UTF-8"),
+    ("model: \x01\n", "model.not_yaml", "1:8", "", "remove it"),
     ('model: "\\U99999999"\n', "model.not_yaml", "1:1", "", "UTF-8"),
     (GOOD + "---\n" + GOOD, "model.not_yaml", "5:1", "", "one model"),
     (GOOD + "#" * 262_144, "model.too_large", "1:1", "", "split"),
@@ -281,23 +282,194 @@ CASES: list[tuple[str, str, str, str, str]] = [
         "qualify.again",
         "latch: open",
     ),
-]
-
-UNSUPPORTED: list[tuple[str, str]] = [
-    (rule("decay: {percent: {rate: 2%, every: 1d}}"), "rules[0].decay.percent"),
-    (rule("decay: {linear: 90d}"), "rules[0].decay.linear"),
-    (rule("decay: {expire: 90d}"), "rules[0].decay.expire"),
-    (rule("reset: [engagement]"), "rules[0].reset"),
-    (GOOD + "groups: {basics: {drain: {points: 1, every: 1d}}}\n", "groups.basics.drain"),
-    (GOOD + "groups: {basics: {decay: {percent: {rate: 0.02, every: 1d}}}}\n", "groups.basics.decay.percent"),
-    (when("{attributes.title: founder}"), "rules[0].when.attributes.title"),
-    (when("{type: a, not: {attributes.title: founder}}"), "rules[0].when.not.attributes.title"),
-    (rule("once_per: attributes.title"), "rules[0].once_per"),
-    (qualify("{seen: {rule: a}}"), "qualify.when.seen"),
-    (qualify("{attributes.country: nl}"), "qualify.when.attributes.country"),
-    (qualify("{score: 1}, require: [attributes.email]"), "qualify.require"),
-    (qualify("{score: 1}, include: [attributes.email]"), "qualify.include"),
-    (qualify("{score: 1}, exclude: {attributes.email: x}"), "qualify.exclude"),
+    # Fading and pools.
+    (rule("decay: {half_life: 1d, linear: 2d}"), "model.conflict", "4:60", "rules[0].decay", "keep one"),
+    (rule("decay: {linear: 731d}"), "model.bad_value", "4:69", "rules[0].decay.linear", "730d"),
+    (rule("decay: {expire: 105w}"), "model.bad_value", "4:69", "rules[0].decay.expire", "730d"),
+    (rule("decay: {percent: 2%}"), "model.wrong_type", "4:70", "rules[0].decay.percent", "key: value"),
+    (rule("decay: {percent: {rate: 2%}}"), "model.missing_key", "4:70", "rules[0].decay.percent", "add every"),
+    (rule("decay: {percent: {every: 1d}}"), "model.missing_key", "4:70", "rules[0].decay.percent", "add rate"),
+    *(
+        (
+            rule(f"decay: {{percent: {{rate: {rate}, every: 1d}}}}"),
+            "model.bad_value",
+            "4:77",
+            "rules[0].decay.percent.rate",
+            "2%, or 0.02",
+        )
+        for rate in ("0", "0%", "2", "101%", "-0.1", "-2%", "1e-400", "0.0000001%", "1e1%", "two", "true", "2 %")
+    ),
+    (GOOD + "groups: {b: {drain: 1d}}\n", "model.wrong_type", "5:21", "groups.b.drain", "key: value"),
+    (GOOD + "groups: {b: {drain: {every: 1d}}}\n", "model.missing_key", "5:21", "groups.b.drain", "add points"),
+    (
+        GOOD + "groups: {b: {drain: {points: 0, every: 1d}}}\n",
+        "model.bad_value",
+        "5:30",
+        "groups.b.drain.points",
+        "without a sign",
+    ),
+    (
+        GOOD + "groups: {b: {drain: {points: 1, every: 1d}, decay: none}}\n",
+        "model.conflict",
+        "5:45",
+        "groups.b.decay",
+        "keep one",
+    ),
+    *(
+        (
+            rule(f"group: b, {key}") + "groups: {b: {drain: {points: 1, every: 1d}}}\n",
+            "model.conflict",
+            "4:63",
+            f"rules[0].{key.split(':')[0]}",
+            "another group",
+        )
+        for key in ("decay: {half_life: 30d}", "decay: none", "cap: 5")
+    ),
+    (
+        rule("group: b", when="{attributes.a: 1}") + "groups: {b: {drain: {points: 1, every: 1d}}}\n",
+        "model.conflict",
+        "4:15",
+        "rules[0].when",
+        "another group",
+    ),
+    # Rules that read attributes only, and rules that only reset.
+    *(
+        (
+            rule(key, when="{attributes.a: 1}"),
+            "model.conflict",
+            "4:51",
+            f"rules[0].{key.split(':')[0]}",
+            "name an event",
+        )
+        for key in (
+            "once_per: contact",
+            "limit: {times: 1, per: day}",
+            "decay: {half_life: 1d}",
+            "decay: none",
+            "cap: 5",
+            "machine: false",
+            "reset: [engagement]",
+        )
+    ),
+    (
+        rule("reset: [engagement]", when="{attributes.a: 1}", points=""),
+        "model.missing_key",
+        "4:5",
+        "rules[0]",
+        "add points",
+    ),
+    (
+        rule("reset: [engagement], once_per: contact", points=""),
+        "model.conflict",
+        "4:63",
+        "rules[0].once_per",
+        "points: 0",
+    ),
+    (
+        rule("reset: [engagement], limit: {times: 1, per: day}", points=""),
+        "model.conflict",
+        "4:63",
+        "rules[0].limit",
+        "points: 0",
+    ),
+    (rule("reset: []"), "model.bad_value", "4:60", "rules[0].reset", "at least one"),
+    (rule("reset: [engagment]"), "model.unknown_name", "4:61", "rules[0].reset[0]", '"engagement"'),
+    # Attributes.
+    (when("{attributes: x}"), "model.unknown_field", "4:22", "rules[0].when.attributes", "attributes.<name>"),
+    (when("{attribute.title: x}"), "model.unknown_field", "4:22", "rules[0].when.attribute.title", "attributes.title"),
+    (when("{attributes.a.: x}"), "model.unknown_field", "4:22", "rules[0].when.attributes.a.", "single dots"),
+    (rule("once_per: attributes.title"), "model.unknown_field", "4:63", "rules[0].once_per", "properties.<name>"),
+    (qualify("{attributes.: nl}"), "model.unknown_field", "7:18", "qualify.when.attributes.", "single dots"),
+    (
+        qualify("{attributes.size: {at_least: big}}"),
+        "model.wrong_type",
+        "7:46",
+        "qualify.when.attributes.size.at_least",
+        "a number",
+    ),
+    (GOOD + WHEN + "require: email}\n", "model.wrong_type", "5:50", "qualify.require", "[a, b]"),
+    (GOOD + WHEN + "require: [email]}\n", "model.unknown_field", "5:51", "qualify.require[0]", "attributes.email"),
+    (GOOD + WHEN + "include: []}\n", "model.bad_value", "5:50", "qualify.include", "remove the key"),
+    (
+        GOOD + WHEN + "include: [attributes.a, attributes.a]}\n",
+        "model.duplicate_name",
+        "5:50",
+        "qualify.include[1]",
+        "once",
+    ),
+    (GOOD + WHEN + "exclude: {}}\n", "model.empty_condition", "5:50", "qualify.exclude", "attributes.<name>"),
+    (
+        GOOD + WHEN + "include: [" + ", ".join(f"attributes.a{n}" for n in range(66)) + "]}\n",
+        "model.too_many",
+        "5:1065",
+        "qualify.include[64]",
+        "fewer",
+    ),
+    (
+        when("{any: [" + ", ".join(f"{{properties.a: {n}, attributes.b: {n}}}" for n in range(61)) + "]}"),
+        "model.too_many",
+        "4:21",
+        "rules[0].when",
+        "several rules",
+    ),
+    # Awards seen.
+    (GOOD + "qualify: {when: {seen: {rule: b}}}\n", "model.unknown_name", "5:31", "qualify.when.seen.rule", "a"),
+    (GOOD + "qualify: {when: {seen: a}}\n", "model.wrong_type", "5:24", "qualify.when.seen", "key: value"),
+    (GOOD + "qualify: {when: {seen: []}}\n", "model.empty_condition", "5:24", "qualify.when.seen", "rule: <name>"),
+    (
+        GOOD + "qualify: {when: {seen: [{times: 2}]}}\n",
+        "model.missing_key",
+        "5:25",
+        "qualify.when.seen[0]",
+        "add rule",
+    ),
+    (
+        GOOD + "qualify: {when: {seen: {rule: a, times: 1001}}}\n",
+        "model.bad_value",
+        "5:41",
+        "qualify.when.seen.times",
+        "1 to 1000",
+    ),
+    (
+        GOOD + "qualify: {when: {seen: {rule: a, within: 0s}}}\n",
+        "model.bad_value",
+        "5:42",
+        "qualify.when.seen.within",
+        "from 1s",
+    ),
+    (
+        rule("reset: [engagement]", points="") + "qualify: {when: {seen: {rule: a}}}\n",
+        "model.conflict",
+        "5:31",
+        "qualify.when.seen.rule",
+        "points: 0",
+    ),
+    (
+        rule("", when="{attributes.b: 1}") + "qualify: {when: {seen: {rule: a}}}\n",
+        "model.conflict",
+        "5:31",
+        "qualify.when.seen.rule",
+        "attributes.<name>",
+    ),
+    # Names that look alike.
+    (GOOD + "groups: {f\u0456t: {}}\n", "model.lookalike", "5:10", "", "one alphabet"),
+    (rule("", points="p\u043eints: 5"), "model.lookalike", "4:42", "", "one alphabet"),
+    (HEAD + RULES.replace("rule: a", "rule: p\u0430ge"), "model.lookalike", "4:12", "rules[0].rule", "one alphabet"),
+    (GOOD + "groups: {Engagement: {}}\n", "model.lookalike", "5:10", "groups.Engagement", "one of the two"),
+    (GOOD + "groups: {a: {}, \u0430: {}}\n", "model.lookalike", "5:17", "groups.\u0430", "of its own"),
+    (GOOD + "groups: {\uff41b: {}, ab: {}}\n", "model.lookalike", "5:18", "groups.ab", "of its own"),
+    (GOOD + "tiers: {hot: 0, HOT: 5}\n", "model.lookalike", "5:17", "tiers.HOT", "of its own"),
+    (
+        GOOD + "  - {rule: A, when: {type: b}, points: 1}\n",
+        "model.lookalike",
+        "5:12",
+        "rules[1].rule",
+        "of its own",
+    ),
+    (GOOD + "\u0441\u0430\u0440: 1\n", "model.unknown_key", "5:1", "\u0441\u0430\u0440", "use one of"),
+    (rule("\u0441\u0430\u0440: 1"), "model.unknown_key", "4:53", "rules[0].\u0441\u0430\u0440", "plain letters"),
+    (GOOD + "'a\u200bb': 1\n", "model.bad_value", "5:1", "", "type the key anew"),
+    (GOOD + f'"{"k" * 161}": 1\n', "model.bad_value", "5:1", "", "shorter"),
 ]
 
 
@@ -313,18 +485,10 @@ def test_model_is_refused_with_code_place_key_and_advice(
     assert "\n" not in str(found)
 
 
-@pytest.mark.parametrize(("text", "key"), UNSUPPORTED)
-def test_construct_of_a_later_version_is_refused_in_plain_words(text: str, key: str) -> None:
-    """If this fails, a model runs without one of its rules."""
-    (found,) = lint_model(text, "m.yaml")
-    assert (found.code, found.key) == ("model.unsupported", key)
-    assert "not supported by this version" in found.problem
-
-
 def test_every_code_has_a_case() -> None:
-    elsewhere = {"model.unsupported", "model.unreadable", "model.state_too_large"}  # the last one in test_size.py
+    elsewhere = {"model.unreadable", "model.state_too_large"}  # the last one in test_size.py
     tried = {case[1] for case in CASES} | elsewhere
-    assert tried == set(get_args(FindingCode))
+    assert tried == set(get_args(ErrorCode))
 
 
 @pytest.mark.parametrize("source", ["simpl-100", "./no-such-file.yaml", "/"])
