@@ -10,12 +10,12 @@ END = "END"
 """The newest instant there is an answer for."""
 
 
-def parse_as_of(text: str) -> int | None:
-    """Return *text* as UTC ms, None for END; a usage error otherwise."""
+def parse_as_of(text: str, option: str = "--as-of") -> int | None:
+    """Return *text* as UTC ms, None for END; a usage error that names *option* otherwise."""
     if text == END:
         return None
     try:
         return parse_instant(text)
     except ValueError as exc:
         hint = "write END, or a time with its zone like 2026-03-01T00:00:00Z"
-        raise typer.BadParameter(f"{text!r} is no instant; {hint}", param_hint="--as-of") from exc
+        raise typer.BadParameter(f"{text!r} is no instant; {hint}", param_hint=option) from exc

@@ -1,14 +1,20 @@
-"""`leadscore model`: check, show and list scoring models; connects to nothing."""
+"""`leadscore model`: write, check, try, show and list scoring models; connects to nothing."""
 
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker.cli.model_cases import run_cases
+from worker.cli.model_explain import explain
+from worker.cli.model_fit import fit
+from worker.cli.model_lint import explain_code, lint
+from worker.cli.model_new import new
+from worker.cli.options import FINDINGS, USAGE, Output, OutputOption
 from worker.cli.pages import page
+from worker.contracts.instants import format_duration
 from worker.errors import ModelError
 
 if TYPE_CHECKING:
@@ -17,42 +23,14 @@ if TYPE_CHECKING:
 
     from worker.scoring.model import Model
 
-app = typer.Typer(help="Check, show and list scoring models.", no_args_is_help=True)
+app = typer.Typer(help="Write, check, try and list scoring models.", no_args_is_help=True)
 
-FINDINGS = 1
-USAGE = 2
-
-
-class Output(StrEnum):
-    """For people or for programs."""
-
-    text = "text"
-    json = "json"
-
-
-OutputOption = Annotated[Output, typer.Option("--output", help="text for people, json for programs")]
-
-
-@app.command()
-def lint(
-    files: Annotated[list[str], typer.Argument(help="model files, or names of shipped models")],
-    output: OutputOption = Output.text,
-) -> None:
-    """List what would stop each model from loading; exit 1 if anything would."""
-    from worker.scoring.lint import lint_model
-
-    found = []
-    for file in files:
-        where, text = _read(file)
-        found += lint_model(text, where)
-    if output is Output.json:
-        names = ("code", "where", "line", "column", "key", "problem", "fix")
-        typer.echo(json.dumps([{name: getattr(one, name) for name in names} for one in found], ensure_ascii=False))
-    else:
-        for one in found:
-            typer.echo(str(one))
-    typer.echo(f"{len(files)} checked, {len(found)} found", err=True)
-    raise typer.Exit(FINDINGS if found else 0)
+app.command()(lint)
+app.command("explain-code")(explain_code)
+app.command()(new)
+app.command("test")(run_cases)
+app.command()(explain)
+app.command()(fit)
 
 
 @app.command()
@@ -89,15 +67,6 @@ def list_models(output: OutputOption = Output.text) -> None:
     page().print(table)
 
 
-def _read(source: str) -> tuple[str, str]:
-    from worker.scoring.model_file import read_source
-
-    try:
-        return read_source(source)
-    except ModelError as error:
-        raise _refused(error) from None
-
-
 def _refused(error: ModelError) -> typer.Exit:
     """Print *error*; a file that cannot be read is a usage error, one that is wrong has findings."""
     typer.echo(str(error), err=True)
@@ -123,9 +92,10 @@ def _print_model(console: Console, model: Model, content: dict[str, object]) -> 
     cap = "no cap" if model.cap is None else f"cap {model.cap:g}"
     console.print(f"score: floor {model.floor:g}, {cap}; time zone {model.time_zone}")
     console.print(_rules_table(model, content))
-    groups = _table("group", "floor", "cap", title="groups")
+    groups = _table("group", "floor", "cap", "drains", title="groups")
     for group in model.groups:
-        groups.add_row(group.name, _number(group.floor), _number(group.cap))
+        drains = "" if group.drain is None else f"{group.drain.points:g} every {format_duration(group.drain.every_ms)}"
+        groups.add_row(group.name, _number(group.floor), _number(group.cap), drains)
     console.print(groups)
     if model.tiers:
         tiers = _table("tier", "from", title="tiers")
@@ -147,8 +117,10 @@ def _rules_table(model: Model, content: dict[str, object]) -> Table:
         often += [_flow(row["limit"])] if "limit" in row else []
         fades = "" if rule.decay is None else _flow(row.get("decay", "as its group"))
         group = model.groups[rule.group].name
+        points = [_number(rule.points)] if rule.gives else []
+        points += [f"resets {', '.join(row['reset'])}"] if rule.reset else []
         table.add_row(
-            rule.name, _flow(row["when"]), _number(rule.points), "; ".join(often), fades, _number(rule.cap), group
+            rule.name, _flow(row["when"]), "; ".join(points), "; ".join(often), fades, _number(rule.cap), group
         )
     return table
 

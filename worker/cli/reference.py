@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from worker import errors
+from worker.cli.model_new import schema_text
 from worker.metrics import CATALOGUE, Metric
 from worker.scoring.file.reference import model_reference
 from worker.settings import VARIABLES, Variable
@@ -41,6 +42,8 @@ DEAD_LETTERS: tuple[tuple[str, str], ...] = (
 
 REFERENCE = Path(__file__).parents[1] / "REFERENCE.md"
 """Where the tables are kept."""
+MODEL_SCHEMA = Path(__file__).parents[2] / "schemas/scoring-model/v1.schema.json"
+"""Where the schema of model files is kept."""
 
 
 def reference() -> str:
@@ -55,14 +58,15 @@ def reference() -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the reference; with ``--check`` only compare, and return 1 when the file is not what would be written."""
-    made = reference()
+    """Write reference and schema; with ``--check`` only compare, and return 1 when one is not what would be written."""
+    made = {REFERENCE: reference(), MODEL_SCHEMA: schema_text()}
     if list(arguments) == ["--check"]:
-        is_current = REFERENCE.is_file() and REFERENCE.read_text("utf-8") == made
-        if not is_current:
-            sys.stderr.write(f"{REFERENCE.name} is not what the code says\n  fix: make docs\n")
-        return 0 if is_current else 1
-    REFERENCE.write_text(made, "utf-8")
+        stale = [path for path, text in made.items() if not path.is_file() or path.read_text("utf-8") != text]
+        for path in stale:
+            sys.stderr.write(f"{path.name} is not what the code says\n  fix: make docs\n")
+        return 1 if stale else 0
+    for path, text in made.items():
+        path.write_text(text, "utf-8")
     return 0
 
 

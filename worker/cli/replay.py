@@ -2,122 +2,173 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import orjson
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from worker.cli.history import parse_history, shown_history
 from worker.cli.instants import END, parse_as_of
 from worker.cli.pages import page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.replay import Replay
+    from worker.replay import Refused
+    from worker.reports.report import ModelReport, Report
     from worker.scoring.model import Model
+
+_HISTORY = "JSON lines, plain, .gz or .zst, several in order; - for standard input; or topic:NAME"
+_FROM = (
+    "Of a topic: an offset in each partition, or an instant of Kafka time; only what was committed is read, by Kafka time across "
+    "partitions (at equal times the lower partition first) and by offset within one"
+)
+_DIFF = (
+    "Another model on the same history. Gained: first ready under OTHER only; lost: under --model only; earlier, later: under both, "
+    "at other instants"
+)
+_WON = (
+    "Judge by an outcome, such as sales.won. Named: first ready strictly before the contact's first such event, or without one. "
+    "Precision: named that came to it; recall: those it came to that were named; lift: precision over base rate. "
+    "Ready at or after it is a miss; contacts with nothing known before it are left out; by the end not won is not won"
+)
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSON lines, plain, .gz or .zst")],
+    history: Annotated[list[str], typer.Argument(help=_HISTORY, metavar="HISTORY...")],
     model: Annotated[list[str], typer.Option("--model", "-m", help="Shipped name or file; repeat for several")],
     as_of: Annotated[
-        str, typer.Option(help="Read scores at END (of the file) or an instant; later events are left out")
+        str, typer.Option(help="Read scores at END (of the history) or an instant; later events are left out")
     ] = END,
-    out: Annotated[Path | None, typer.Option(help="Folder for scores.csv and transitions.jsonl")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Transitions to list; 0 lists all")] = 20,
+    start: Annotated[str | None, typer.Option("--from", help=_FROM)] = None,
+    stop: Annotated[str | None, typer.Option("--to", help="The same for the end, which is left out")] = None,
+    brokers: Annotated[str | None, typer.Option(help="Of a topic; else LEADSCORE_BROKERS")] = None,
+    diff: Annotated[str | None, typer.Option(help=_DIFF, metavar="OTHER")] = None,
+    won: Annotated[str | None, typer.Option(help=_WON, metavar="EVENT_TYPE")] = None,
+    emit_since: Annotated[
+        str | None, typer.Option(help="Keep back what would have been told before this instant; --diff and --won too")
+    ] = None,
+    publish_tiers: Annotated[bool, typer.Option("--publish-tiers", help="Tell changes of tier as well")] = False,
+    tables: Annotated[
+        bool, typer.Option("--tables", help="Print the spread of scores and what each rule gave as well")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="File for a report with plots: one page, nothing loaded from elsewhere")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for scores.csv, transitions.jsonl, rules.csv, distribution.csv; diff.csv, won.csv"),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Transitions, and examples of each kind, to list; 0 lists all")
+    ] = 20,
     output: Annotated[Literal["text", "json"], typer.Option(help="text, or json for programs")] = "text",
 ) -> None:
-    """Score a recorded history without a broker, and say who would have qualified when."""
-    from worker.export import scores_csv, transitions_jsonl, write_files
-    from worker.lines import read_lines
+    """
+    Score a recorded history without a worker, and say who would have qualified when.
+
+    The history is one partition, its order is arrival order, and time passes with its events. Events of a topic that lie further
+    ahead of their record than LEADSCORE_MAX_SKEW are set back to it, as the worker does; lines of a file have no record time.
+    """
     from worker.memory import calm_garbage_collector
-    from worker.replay import replay_lines
-    from worker.scoring.model_file import load_models
+    from worker.replay import Terms, replay_history
+    from worker.reports.outcome import Watcher
+    from worker.reports.report import make_report
+    from worker.scoring.model_file import load_model, load_models
 
+    wanted = parse_history(history, start, stop, brokers)
+    terms = Terms(
+        as_of_ms=parse_as_of(as_of),
+        emit_since_ms=None if emit_since is None else parse_as_of(emit_since, "--emit-since"),
+        publish_tiers=publish_tiers,
+        max_skew_ms=wanted.max_skew_ms,
+    )
     models = load_models(model)
-    as_of_ms = parse_as_of(as_of)
+    other = None if diff is None else _other(models, load_model(diff))
+    happened = None if won is None else Watcher(won)
     calm_garbage_collector()
-    console = Console(stderr=True)
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.completed:,.0f} lines"), TimeElapsedColumn(), console=console, transient=True
-    ) as progress:
-        task = progress.add_task("replay", total=None)
-        result = replay_lines(models, read_lines(file), as_of_ms, lambda n: progress.advance(task, n))
-    if out is not None and result.as_of_ms is not None:
-        for one in models:
-            folder = out if len(models) == 1 else out / one.name
-            write_files(folder, scores_csv(result.scores[one.name]), transitions_jsonl(result.transitions[one.name]))
+    with shown_history(wanted) as batches:
+        this, *others = replay_history([models] if other is None else [models, [other]], batches, terms, watch=happened)
+    if this.as_of_ms is None:
+        _say_nothing(output, this.refused)
+        return
+    report = make_report(
+        models,
+        this,
+        sources=wanted.names,
+        other=None if other is None else (other, others[0]),
+        happened=happened,
+        with_rules=tables or out is not None or html is not None or output == "json",
+    )
+    for one in (this, *others):
+        one.contacts.clear()  # what is written and printed needs room too
+    if out is not None:
+        _write_tables(report, out)
+    if html is not None:
+        _write_page(report, html)
     if output == "json":
-        typer.echo(orjson.dumps(_summary(models, result), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+        from worker.reports.document import document
+
+        typer.echo(orjson.dumps(document(report), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
     else:
-        _print(page(), models, result, limit)
+        from worker.cli.replay_text import print_report
+
+        print_report(page(), report, limit, with_tables=tables)
+    _warn_of_unseen(report, won)
 
 
-def _summary(models: Sequence[Model], result: Replay) -> dict[str, Any]:
-    return {
-        "as_of_ms": result.as_of_ms,
-        "counts": {" ".join(filter(None, key)): n for key, n in sorted(result.counts.items())},
-        "refused": dict(Counter(refused.code for refused in result.refused)),
-        "models": {
-            one.name: {
-                "version": one.version,
-                "digest": one.digest,
-                "contacts": len(result.scores.get(one.name, ())),
-                "tiers": dict(Counter(line.tier for line in result.scores.get(one.name, ()))),
-                "transitions": [orjson.loads(value) for value in result.transitions.get(one.name, ())],
-            }
-            for one in models
-        },
-    }
+def _other(models: Sequence[Model], other: Model) -> Model:
+    if len(models) > 1:
+        raise typer.BadParameter("name one --model to compare with", param_hint="--diff")
+    if other.name == models[0].name and other.digest == models[0].digest:
+        raise typer.BadParameter(f"{other.name} would be compared with itself", param_hint="--diff")
+    return other
 
 
-def _print(console: Console, models: Sequence[Model], result: Replay, limit: int) -> None:
-    from worker.contracts.instants import format_instant
-
-    if result.as_of_ms is None:
-        console.print("no events in this file")
-    for one in models:
-        if result.as_of_ms is None:
-            break
-        lines = result.scores[one.name]
-        told = [orjson.loads(value) for value in result.transitions[one.name]]
-        ready = sum(item["kind"] == "lead.sales_ready" for item in told)
-        console.print(
-            f"{one.name} version {one.version}: {len(lines):,} contacts as of {format_instant(result.as_of_ms)}, "
-            f"{ready:,} times ready, {len(told) - ready:,} times cooled, "
-            f"{sum(line.latch == 'ready' for line in lines):,} ready now"
-        )
-        if one.tiers:
-            tiers = Counter(line.tier for line in lines)
-            console.print("tiers: " + ", ".join(f"{tier.name} {tiers[tier.name]:,}" for tier in reversed(one.tiers)))
-        told.sort(key=lambda item: (item["at"], item["contact_id"]))
-        console.print(_transitions_table(told if limit == 0 else told[:limit], len(told)))
-    _print_refused(console, result)
+def _write_tables(report: Report, out: Path) -> None:
+    for one in report.models:
+        folder = out if len(report.models) == 1 else out / one.model.name
+        _write_model(one, folder, report)
+    if report.other is not None:
+        _write_model(report.other, out / "other", None)
 
 
-def _transitions_table(told: list[dict[str, Any]], total: int) -> Table:
-    table = Table(title=f"\ntransitions, oldest first ({len(told):,} of {total:,})", title_justify="left", box=None)
-    table.add_column("at", no_wrap=True, min_width=16)
-    table.add_column("contact", no_wrap=True, min_width=12)
-    table.add_column("what", no_wrap=True, min_width=11)
-    table.add_column("score", no_wrap=True, min_width=6, justify="right")
-    table.add_column("tier", no_wrap=True, min_width=5)
-    table.add_column("cause", no_wrap=True, ratio=2)
-    table.add_column("why", no_wrap=True, ratio=3)
-    for item in told:
-        why = ", ".join(f"{reason['rule']} {reason['points']:g}" for reason in item.get("reasons", ())[:3])
-        what = item["kind"].removeprefix("lead.")
-        at = item["at"][:16].replace("T", " ")
-        table.add_row(at, item["contact_id"], what, f"{item['score']:g}", item.get("tier", ""), item["cause"], why)
-    return table
+def _write_model(one: ModelReport, folder: Path, report: Report | None) -> None:
+    from worker.export import scores_csv, transitions_jsonl, write_file, write_files
+    from worker.reports.tables import files_of
+
+    write_files(folder, scores_csv(one.lines), transitions_jsonl(one.transitions))
+    for name, content in files_of(one, None if report is None else report.diff):
+        write_file(folder / name, content)
 
 
-def _print_refused(console: Console, result: Replay) -> None:
-    for code, n in sorted(Counter(refused.code for refused in result.refused).items()):
-        first = next(refused.line for refused in result.refused if refused.code == code)
-        console.print(f"{n:,} lines hold no event: {code}, first in line {first}")
+def _write_page(report: Report, html: Path) -> None:
+    from worker.export import write_file
+    from worker.reports.page import page_of
+
+    write_file(html, page_of(report).encode())
+    typer.echo(f"report in {html}", err=True)
+
+
+def _say_nothing(output: str, refused: list[Refused]) -> None:
+    from worker.reports.document import empty_document
+
+    if output == "json":
+        typer.echo(orjson.dumps(empty_document(refused), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+    else:
+        from worker.cli.replay_text import print_refused
+
+        console = page()
+        console.print("no events in this history")
+        print_refused(console, refused)
+
+
+def _warn_of_unseen(report: Report, won: str | None) -> None:
+    """Say so when the outcome never happened: most often it is spelt otherwise."""
+    if won is None or report.unseen_outcome is None:
+        return
+    near = difflib.get_close_matches(won, report.unseen_outcome, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    typer.echo(f"no event of type {won} in this history{hint}", err=True)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from tests.support.small import DAY, START, event_value
 from worker.cli.replay import replay
-from worker.errors import ModelError
+from worker.errors import ConfigError, ModelError
 
 MODEL = {
     "model": "loans",
@@ -105,3 +105,162 @@ def test_same_model_twice_is_refused(folder: Path) -> None:
     result = run(folder, "--model", str(folder / "loans.yaml"))
     assert isinstance(result.exception, ModelError)
     assert "model.duplicate_name" in str(result.exception)
+
+
+def cheaper(folder: Path) -> str:
+    """Return another version of the model: ready at 60 points, so at the first event and not at the second."""
+    path = folder / "cheaper.yaml"
+    path.write_text(json.dumps(MODEL | {"version": 4, "qualify": {"when": {"score": {"at_least": 60}}}}))
+    return str(path)
+
+
+def test_tables_are_printed_when_asked_for(folder: Path) -> None:
+    assert "what each rule gave" not in run(folder).stdout
+    result = run(folder, "--tables")
+    assert "scores of 1 contacts, 0 never had points" in result.stdout
+    assert "what each rule gave" in result.stdout
+    assert ["asked", "engagement", "1", "3", "180.0", "180.0", "100.0%"] in [
+        line.split() for line in result.stdout.splitlines()
+    ]
+
+
+def test_diff_says_who_is_gained_and_moved(folder: Path) -> None:
+    result = run(folder, "--diff", cheaper(folder))
+    assert result.exit_code == 0
+    said = "loans version 3 -> loans version 4, 1 contacts: gained 0, lost 0, earlier 1 (median 1.0 d), later 0, same 0, neither 0"
+    assert said in result.stdout
+    assert "earlier under the other model" in result.stdout
+    assert "contacts by tier at the end" in result.stdout
+
+
+def test_won_judges_both_models(folder: Path) -> None:
+    lines = [event_value("asked"), event_value("asked", START + DAY), event_value("won", START + 2 * DAY)]
+    (folder / "history.jsonl.gz").write_bytes(b"\n".join(lines))
+    result = run(folder, "--won", "won", "--diff", cheaper(folder))
+    assert (
+        "judged by won: 1 contacts, 1 came to it; left out: 0 of whom nothing was known before, 0 erased"
+        in result.stdout
+    )
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["precision", "100.0%", "100.0%"] in rows
+    assert any(row[-6:] == ["1.0,", "1.0,", "1.0", "2.0,", "2.0,", "2.0"] for row in rows)
+
+
+def test_outcome_that_never_happened_is_said_with_the_nearest_type(folder: Path) -> None:
+    result = run(folder, "--won", "askd")
+    assert result.exit_code == 0
+    assert "no event of type askd in this history; did you mean asked?" in result.stderr
+
+
+def test_out_holds_every_table_that_was_asked_for(folder: Path) -> None:
+    out = folder / "out"
+    run(folder, "--out", str(out), "--diff", cheaper(folder), "--won", "won")
+    tables = ["diff.csv", "distribution.csv", "rules.csv", "scores.csv", "transitions.jsonl", "won.csv"]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*tables, "other"])
+    assert sorted(path.name for path in (out / "other").iterdir()) == [name for name in tables if name != "diff.csv"]
+    assert {path.stat().st_mode & 0o777 for path in out.rglob("*.*")} == {0o600}
+
+
+def test_html_is_written_for_its_owner_alone(folder: Path) -> None:
+    result = run(folder, "--html", str(folder / "reports" / "report.html"))
+    assert result.exit_code == 0
+    page = folder / "reports" / "report.html"
+    assert page.read_text().startswith("<!doctype html>")
+    assert page.stat().st_mode & 0o777 == 0o600
+
+
+def test_json_holds_diff_and_outcome(folder: Path) -> None:
+    told = json.loads(run(folder, "--output", "json", "--diff", cheaper(folder), "--won", "won").stdout)
+    assert told["diff"]["counts"]["earlier"] == 1
+    assert told["models"]["loans"]["won"]["counts"]["false_alarm"] == 1
+
+
+def test_history_may_be_several_files_or_come_through_a_pipe(folder: Path) -> None:
+    lines = [event_value("asked", START + day * DAY) for day in (0, 1, 2)]
+    names = []
+    for number, line in enumerate(lines):
+        (folder / f"{number}.jsonl").write_bytes(line)
+        names.append(str(folder / f"{number}.jsonl"))
+    expected = run(folder, "--output", "json").stdout
+    app = typer.Typer()
+    app.command()(replay)
+    wanted = ["--model", str(folder / "loans.yaml"), "--output", "json"]
+    whole = json.loads(expected)["models"]["loans"]
+    split = json.loads(CliRunner().invoke(app, [*names, *wanted]).stdout)["models"]["loans"]
+    piped = json.loads(CliRunner().invoke(app, ["-", *wanted], input=b"\n".join(lines)).stdout)["models"]["loans"]
+    assert piped == whole
+    assert [one["event"].pop("topic") for one in split["transitions"]] == [names[1]]
+    assert split["tiers"] == whole["tiers"]
+    assert split["rules"] == whole["rules"]
+
+
+def test_transitions_before_an_instant_are_kept_back(folder: Path) -> None:
+    result = run(folder, "--emit-since", "2026-01-02T00:00:00.001Z")
+    assert "0 times ready" in result.stdout
+    assert "1 transitions kept back" in result.stdout
+
+
+def test_changes_of_tier_are_told_when_asked_for(folder: Path) -> None:
+    result = run(folder, "--publish-tiers")
+    assert "1 changes of tier" in result.stdout
+    assert "tier_changed" in result.stdout
+
+
+def test_history_without_events_says_so(folder: Path) -> None:
+    (folder / "history.jsonl.gz").write_bytes(b"no event")
+    text = run(folder, "--html", str(folder / "report.html"))
+    assert text.exit_code == 0
+    assert "no events in this history" in text.stdout
+    assert json.loads(run(folder, "--output", "json").stdout)["refused"] == {"event.not_json": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--from", "5"], "belong to a topic"),
+        (["--brokers", "localhost:9"], "belong to a topic"),
+        (["--emit-since", "yesterday"], "--emit-since"),
+        (["--diff", "{folder}/loans.yaml"], "with itself"),
+        (["--diff", "{folder}/more.yaml", "--model", "simple-100"], "one --model"),
+        (["topic:events"], "one topic alone"),
+        (["-", "-"], "read once only"),
+        (["{folder}/nowhere.jsonl"], "no file"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(folder: Path, arguments: list[str], said: str) -> None:
+    result = run(folder, *(one.format(folder=folder) for one in arguments))
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["topic:"], "topic:NAME"),
+        (["topic:events", "--from", "soon"], "--from"),
+        (["topic:events", "--to", "-3"], "--to"),
+    ],
+)
+def test_range_of_a_topic_without_sense_is_a_usage_error(folder: Path, arguments: list[str], said: str) -> None:
+    app = typer.Typer()
+    app.command()(replay)
+    result = CliRunner().invoke(app, [*arguments, "--model", str(folder / "loans.yaml")], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_topic_needs_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LEADSCORE_BROKERS", raising=False)
+    app = typer.Typer()
+    app.command()(replay)
+    result = CliRunner().invoke(app, ["topic:events", "--model", str(folder / "loans.yaml")])
+    assert isinstance(result.exception, ConfigError)
+    assert "LEADSCORE_BROKERS" in str(result.exception)
+
+
+def test_help_says_in_which_order_a_topic_is_read_and_what_counts_as_named() -> None:
+    app = typer.Typer()
+    app.command()(replay)
+    said = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "300", "NO_COLOR": "1"}).output.split())
+    assert "by Kafka time across partitions" in said
+    assert "strictly before" in said

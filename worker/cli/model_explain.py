@@ -1,0 +1,175 @@
+"""`leadscore model explain`: why one contact's score is what it is, what sales was told, and what comes next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from worker.cli.instants import END, parse_as_of
+from worker.cli.options import FINDINGS, USAGE, Output, OutputOption
+
+if TYPE_CHECKING:
+    from worker.cases.case import Case
+    from worker.cases.outcome import Outcome
+    from worker.scoring.model import Model
+    from worker.scoring.next_steps import Outlook
+
+
+class Told(NamedTuple):
+    """A contact's events, ready to be folded."""
+
+    payloads: list[bytes]  # none later than at_ms
+    contact_id: str
+    at_ms: int
+    events: int  # of the contact
+    refused: int = 0
+
+
+def explain(
+    model: Annotated[str, typer.Argument(help="model file, or name of a shipped model")],
+    events: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="JSON lines, plain, .gz or .zst; with --case a file of cases"),
+    ],
+    contact: Annotated[str | None, typer.Option(help="id of the contact")] = None,
+    case: Annotated[str | None, typer.Option(help="explain this case of a cases file instead")] = None,
+    as_of: Annotated[
+        str, typer.Option(help="read at END (of the file) or an instant; later events are left out")
+    ] = END,
+    output: OutputOption = Output.text,
+) -> None:
+    """Say why a contact's score is what it is, in lines that add up to it, and what comes next; exit 1 for an unknown contact."""
+    from worker.cases.outcome import outcome_of
+    from worker.cases.wording import printable
+    from worker.errors import ConfigError, ModelError
+    from worker.scoring.model_file import load_model
+    from worker.scoring.next_steps import outlook
+
+    if (contact is None) == (case is None):
+        raise typer.BadParameter("name either a contact or, in a file of cases, a case", param_hint="--contact")
+    try:
+        scored = load_model(model)
+        told = _of_case(scored, events, case, as_of) if case is not None else _of_history(events, contact or "", as_of)
+    except (ConfigError, ModelError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(USAGE) from None
+    outcome = outcome_of(scored, told.payloads, told.contact_id, told.at_ms)
+    ahead = outlook(scored, outcome.fold, outcome.latch, told.at_ms)
+    if output is Output.json:
+        _echo_json(_summary(scored, told, outcome, ahead))
+        return
+    name = told.contact_id if case is None else f'case "{case}"'
+    for line in _lines(scored, name, outcome, ahead):
+        typer.echo(printable(line))
+    if told.refused:
+        typer.echo(f"{told.refused:,} lines hold no event and were passed over", err=True)
+
+
+def _of_history(file: Path, contact_id: str, as_of: str) -> Told:
+    """Return the events of *contact_id* in *file*; exits when there is none."""
+    from worker.cases.story import read_story
+    from worker.lines import read_lines
+
+    until_ms = parse_as_of(as_of)
+    story = read_story(read_lines(file), contact_id, until_ms)
+    if not story.events:
+        typer.echo(f"{file}: there is no event of contact {contact_id!r} up to then", err=True)
+        raise typer.Exit(FINDINGS)
+    at_ms = until_ms if until_ms is not None else story.newest_ms or 0
+    return Told(story.payloads, contact_id, at_ms, story.events, story.refused)
+
+
+def _of_case(model: Model, file: Path, name: str, as_of: str) -> Told:
+    """Return the events of the case called *name* in *file*; END is its last expectation."""
+    from worker.cases.beside import read_cases_file
+    from worker.cases.file import CONTACT, parse_cases
+    from worker.scoring.file.findings import nearest
+
+    where, text = read_cases_file(file)
+    cases = {one.name: one for one in parse_cases(text, model, where)}
+    found = cases.get(name)
+    if found is None:
+        typer.echo(f'{where}: there is no case "{name}"; {nearest(name, cases)}', err=True)
+        raise typer.Exit(FINDINGS)
+    at_ms = _case_instant(found, as_of)
+    payloads = [event.payload for event in found.events if event.at_ms <= at_ms]
+    return Told(payloads, CONTACT, at_ms, len(payloads))
+
+
+def _case_instant(case: Case, as_of: str) -> int:
+    """Return the instant that *as_of* says in the words of *case*."""
+    from worker.cases.instants import EXAMPLES, parse_at
+
+    last_ms = case.expectations[-1].at_ms
+    if as_of == END:
+        return last_ms
+    try:
+        return parse_at(as_of, case.start_ms, case.events[-1].at_ms if case.events else case.start_ms)
+    except ValueError:
+        raise typer.BadParameter(f"{as_of!r} is no instant; write END, {EXAMPLES}", param_hint="--as-of") from None
+
+
+def _lines(model: Model, name: str, outcome: Outcome, ahead: Outlook) -> list[str]:
+    from worker.cases.wording import explanation_lines, number, outlook_lines, transition_words
+    from worker.contracts.instants import format_instant
+    from worker.scoring.reading import shown, tier_name
+
+    reading = outcome.explanation.reading
+    tier = tier_name(model, reading.tier)
+    facts = [f"score {number(shown(model, reading.score))}"]
+    facts += [f"tier {tier}"] if tier is not None else []
+    facts += [f"status {outcome.status}"]
+    facts += [] if outcome.fold.is_scored else ["nothing ever gave points"]
+    told = [f"  {transition_words(one)}" for one in outcome.transitions]
+    return [
+        f"{name} under {model.name} version {model.version} as of {format_instant(outcome.at_ms)}",
+        ", ".join(facts),
+        "",
+        *explanation_lines(model, outcome.explanation),
+        "",
+        "What sales was told:" if told else "Sales was told nothing.",
+        *told,
+        "",
+        *outlook_lines(ahead, is_ready=outcome.latch.is_ready),
+    ]
+
+
+def _summary(model: Model, told: Told, outcome: Outcome, ahead: Outlook) -> dict[str, Any]:
+    from worker.cases.report import line_json
+    from worker.scoring.reading import shown, tier_name
+
+    reading = outcome.explanation.reading
+    return {
+        "contact_id": told.contact_id,
+        "model": model.name,
+        "version": model.version,
+        "digest": model.digest,
+        "as_of_ms": outcome.at_ms,
+        "events": told.events,
+        "refused_lines": told.refused,
+        "score": reading.score,
+        "shown": shown(model, reading.score),
+        "tier": tier_name(model, reading.tier),
+        "status": outcome.status,
+        "unscored": not outcome.fold.is_scored,
+        "groups": [
+            {"name": group.name, "value": group.value, "lines": [line_json(line) for line in group.lines]}
+            for group in outcome.explanation.groups
+        ],
+        "clamps": [line_json(line) for line in outcome.explanation.clamps],
+        "transitions": outcome.transitions,
+        "next": {
+            "gains": [gain._asdict() for gain in ahead.gains],
+            "missing": list(ahead.missing),
+            "blocked": ahead.blocked,
+            "cools_ms": ahead.cools_ms,
+        },
+    }
+
+
+def _echo_json(content: object) -> None:
+    import orjson
+
+    typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
