@@ -20,7 +20,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-e
 PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3 python
 WORKS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help demo test test-pure test-unit test-property test-contract test-broker check docs check-docs format coverage bench faults mutants \
+.PHONY: help demo test test-pure test-unit test-property test-contract test-broker check docs check-docs format laws fit-report coverage bench faults mutants \
 	build lock clean install
 
 help: ## List what can be made
@@ -68,6 +68,12 @@ check-docs: $(READY)
 format: $(READY) ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
+laws: $(READY) ## The laws of scoring over 20,000 generated cases each, and the second reading; the seed is in each failure (hours)
+	@HYPOTHESIS_PROFILE=nightly $(PYTEST) --timeout=0 tests/property
+
+fit-report: $(READY) ## Fit a model on a recorded history and judge it beside a hand-written one (HISTORY=FILE; minutes)
+	@$(PY) -m tests.support.fit_evaluation $(HISTORY)
+
 coverage: $(READY) ## Measure which branches the tests without a broker take
 	@rm -f .coverage .coverage.*
 	@$(PY) -m coverage run -m pytest worker tests/unit tests/property tests/contract
@@ -88,7 +94,7 @@ build: $(READY) ## Build the wheel into dist/
 lock: $(READY) ## Write the locks anew from pyproject.toml (newest versions that fit)
 	@$(PIP) install uv
 	@$(UV_COMPILE) --upgrade pyproject.toml --output-file requirements.txt
-	@$(UV_COMPILE) --upgrade pyproject.toml --extra demo --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	@$(UV_COMPILE) --upgrade pyproject.toml --extra demo --extra fit --group dev --constraints requirements.txt --output-file requirements-dev.txt
 	@$(UV_COMPILE) --upgrade --group build --constraints requirements-dev.txt --output-file requirements-build.txt
 	@! grep -nE '://|^ *--(extra-)?index-url|^ *--find-links' requirements*.txt || { echo "a lock must not name an index" >&2; exit 1; }
 
