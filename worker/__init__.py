@@ -3,16 +3,27 @@ Lead scoring on Kafka: interactions in, "lead became sales-ready" out.
 
 In reading order:
 
+- `errors`: the tree of what can go wrong, each with a stable code, and who has to act.
 - `contracts`: bytes <-> frozen typed structs; the one place that knows a wire format.
-- `scoring`: what a score is, purely: model, conditions, decay, limits, fold, qualification, due instants, explanation.
+- `scoring`: what a score is, purely: model, conditions, attributes, decay, limits, fold, qualification, due instants, explanation.
 - `pipeline`: a partition's records + stored values + models -> new values, outputs, dead letters; purely.
+- `models`: the scoring models that come with the worker, and their cases.
+- `lines`: a recorded history as lines, from files or streams, packed or not.
+- `export`: scores and transitions as the two files in which a scoring can be compared with another.
+- `replay`: a recorded history through the very pipeline that runs live.
+- `cases`: stories about one contact, and what a model must make of them; the wording of explanations.
+- `reports`: what a replayed history says about a model: distribution, rules, another model beside it, what was really won.
+- `fitting`: points proposed from history, as an ordinary model file with its evidence.
+- `settings`: where and how to run, read from the environment.
+- `metrics`: the catalogue of what is counted.
+- `logs`: one formatter, for programs or for people.
+- `clock`: the only place that reads a clock.
+- `memory`: how the garbage collector is set.
 - `stores`: where contacts are kept, in batches: RocksDB, memory; one contract for all.
 - `stream`: the only package that knows Faust and aiokafka: transport, one round's commit, restore, timers, topics.
-- `models`: the scoring models that come with the worker.
-- `demo`: an embedded broker and simulated traffic.
 - `web`: probes, metrics and status.
-- `settings`: where and how to run, read from the environment.
-- `cli`: the command `leadscore`, one module a noun.
+- `demo`: an embedded broker and simulated traffic.
+- `cli`: the command `leadscore`, one module a noun, or a verb of `model`.
 """
 
 __version__ = "0.1.0"

@@ -10,12 +10,11 @@ import orjson
 import pytest
 
 from tests.support.bench_calibration import calibrate
-from tests.support.bench_core import CoreRecord, Drained, drain_core, measure_parts, records_of
+from tests.support.bench_core import CoreRecord, Drained, drain_core, is_row_of_partition, measure_parts, records_of
 from tests.support.bench_events import event_stream
 from tests.support.bench_process import machine
 from worker.contracts.instants import MS_PER_HOUR, format_instant, parse_instant
 from worker.memory import calm_garbage_collector
-from worker.pipeline import PARTITION_KEY
 from worker.scoring.model import Model
 from worker.scoring.model_file import load_model
 
@@ -71,7 +70,7 @@ def test_larger_rounds_tell_the_same_for_fewer_rows_at_a_bounded_cost(model: Mod
     }
     print("by part, rounds of 20000: " + ", ".join(f"{name} {us:.1f} us" for name, us in shares.items()))
     print(f"a stored value: encode {parts.encode_value:.1f} us, decode {parts.decode_value:.1f} us")
-    sizes = sorted(len(value) for key, value in runs[20_000].store.values.items() if key[:1] != PARTITION_KEY[:1])
+    sizes = sorted(len(value) for key, value in runs[20_000].store.values.items() if not is_row_of_partition(key))
     print(f"stored values: median {median(sizes):.0f} B, 99 % {sizes[len(sizes) * 99 // 100]} B, largest {sizes[-1]} B")
     line = {name: round(us, 3) for name, us in shares.items()} | {
         "encode_value": round(parts.encode_value, 3),

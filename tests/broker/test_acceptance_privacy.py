@@ -55,9 +55,11 @@ def record(one: Mapping[str, Any], *, partition: int | None = None, value: bytes
 
 
 def good_records() -> list[Sent]:
-    """Events that are scored: some qualify their contact, some cool it, some end all that is known; one in ten lies in the wrong partition."""
-    types = ("form.submitted", "demo.requested", "email.unsubscribed", "page.viewed", "sales.recycled")
-    types += ("contact.updated", "score.adjusted")
+    """Events that are scored: some make a contact ready, some cool or erase it; one in ten lies in the wrong partition."""
+    types = [
+        *("form.submitted", "demo.requested", "email.unsubscribed", "page.viewed", "sales.recycled"),
+        *("contact.updated", "score.adjusted"),
+    ]
     events = [event(number, types[number % len(types)]) for number in range(500)]
     events += [event(number, "contact.erased") for number in range(500, 510)]
     for one in events:

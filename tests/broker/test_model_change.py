@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import PARTITIONS, Cluster, running_cluster
-from tests.support.kafka import read_all
 from tests.support.mortal_worker import DIES_CARRYING, MortalWorker
-from tests.support.stories import brief, compacted, day, happened, scores_of, shown_day, tell, told_by
+from tests.support.stories import brief, compacted, happened, scores_of, shown_day, tell, told_by
 
 _HEAD = """\
 model: growth
@@ -168,5 +167,4 @@ async def _hears(cluster: Cluster, directory: Path) -> None:
 @pytest.mark.parametrize("guarantee", ["exactly_once", pytest.param("at_least_once", marks=pytest.mark.faults)])
 def test_states_are_carried_over_to_new_versions_of_a_model(brokers: str, tmp_path: Path, guarantee: str) -> None:
     """If this fails, a better model costs everybody's history, or calls sales about people who did nothing new."""
-    assert day(30) > day(29)
     asyncio.run(_carried_over(brokers, tmp_path, guarantee))

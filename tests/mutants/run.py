@@ -24,6 +24,8 @@ MUTANTS = Path(__file__).with_name("mutants.yaml")
 COPIED = ("worker", "tests", "schemas", "pyproject.toml", "README.md")
 QUICK = (  # the likeliest to fail first
     "tests/unit/test_worked_numbers.py",
+    "tests/unit/pipeline",
+    "tests/unit/scoring",
     "tests/property/test_edges.py",
     "tests/property/test_arrival_order.py",
     "tests/property/test_books.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -44,6 +44,7 @@ class Drained(NamedTuple):
 
     fold_us: float  # Partition.fold: decode, match, fold, evaluate, tell
     close_us: float  # Partition.drain and settled: encode
+    read_us: float  # every value decoded and its head folded once after each round, as if nothing stayed in memory; 0 if not asked for
     rows: int
     changelog_bytes: int
     transitions: int
@@ -51,17 +52,28 @@ class Drained(NamedTuple):
 
     @property
     def us(self) -> float:
-        return self.fold_us + self.close_us
+        return self.fold_us + self.close_us + self.read_us
 
 
 def drain_core(
-    model: Model, records: Sequence[CoreRecord], *, round_events: int, cache_contacts: int = 50_000
+    model: Model,
+    records: Sequence[CoreRecord],
+    *,
+    round_events: int,
+    cache_contacts: int = 50_000,
+    beside: Sequence[Model] = (),
+    publish_tiers: bool = False,
+    scores: str = "",
+    reads_back: bool = False,
 ) -> Drained:
-    """Drive one partition over *records* in rounds of *round_events*."""
+    """Drive one partition over *records* in rounds of *round_events*, under *model* and those *beside* it."""
+    models = (model, *beside)
     store = DictStore()
-    options = PipelineOptions(time="stream", clamp=False, cache_contacts=cache_contacts)
-    partition = Partition(topics=TOPICS, partition=0, partitions=1, models=[model], options=options, row=None)
-    folding = closing = 0.0
+    options = PipelineOptions(time="stream", clamp=False, cache_contacts=cache_contacts, publish_tiers=publish_tiers)
+    topics = TOPICS._replace(scores=scores)
+    partition = Partition(topics=topics, partition=0, partitions=1, models=models, options=options, row=None)
+    read_back = _ReadBack(models) if reads_back else None
+    folding = closing = reading = 0.0
     rows = size = transitions = 0
     for start in range(0, len(records), round_events):
         chunk = records[start : start + round_events]
@@ -74,13 +86,39 @@ def drain_core(
         store.values.update(closed.puts)
         rows += len(closed.puts)
         size += sum(map(len, closed.puts)) + sum(map(len, closed.puts.values()))
-        transitions += len(closed.outputs)
+        transitions += sum(output.topic == topics.qualifications for output in closed.outputs)
         settling = cpu_seconds()
         partition.settled()
         closing += cpu_seconds() - settling + drained - folded
         folding += folded - began
-    count = len(records)
-    return Drained(folding / count * 1e6, closing / count * 1e6, rows, size, transitions, store)
+        if read_back is not None:
+            reading += read_back.cost_s(closed.puts)
+    us = 1e6 / len(records)
+    return Drained(folding * us, closing * us, reading * us, rows, size, transitions, store)
+
+
+class _ReadBack:
+    """Reads stored contacts as the next round would that finds none of them in memory."""
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._models = models
+        self._matchers = [Matcher(model) for model in models]
+
+    def cost_s(self, rows: Mapping[bytes, bytes]) -> float:
+        """Return the CPU seconds that decoding the contacts among *rows*, and folding their heads, takes."""
+        values = [value for key, value in rows.items() if not is_row_of_partition(key)]
+        began = cpu_seconds()
+        for value in values:
+            contact = decode_contact(value, self._models, self._matchers)
+            for model, state in zip(self._models, contact.models, strict=True):
+                if state is not None:
+                    state.history.head(model)
+        return cpu_seconds() - began
+
+
+def is_row_of_partition(key: bytes) -> bool:
+    """Whether *key* is of the partition's own rows, not of a contact."""
+    return key[:1] == PARTITION_KEY[:1]
 
 
 class Parts(NamedTuple):
@@ -102,7 +140,7 @@ def measure_parts(model: Model, records: Sequence[CoreRecord], store: DictStore)
     decode = _cost(lambda: events.extend(decode_event(record.value, record.key) for record in records), count)
     match = _cost(lambda: traces.extend(matcher.match(event, event.occurred_at) for event in events), count)
     fold = _cost(lambda: _fold_all(model, events, traces), count)
-    values = [value for key, value in store.values.items() if not key.startswith(PARTITION_KEY[:1])]
+    values = [value for key, value in store.values.items() if not is_row_of_partition(key)]
     contacts = [decode_contact(value, [model], [matcher]) for value in values]
     encode_value = _cost(lambda: [encode_contact(contact, [model], None) for contact in contacts], len(values))
     decode_value = _cost(lambda: [decode_contact(value, [model], [matcher]) for value in values], len(values))

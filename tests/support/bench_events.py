@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
 from random import Random
@@ -55,6 +55,14 @@ _PATHS = (
     "/pricing",
     "/careers",
 )
+_ATTRIBUTES: dict[str, tuple[Any, ...]] = {
+    "email_kind": ("business", "business", "free", None),
+    "seniority": ("c-level", "director", "manager", "intern"),
+    "function": ("marketing", "it", "legal", None),
+    "country": ("de", "us", "gb", "zz"),
+    "employees": (5, 49, 50, 1_000),
+    "phone": ("+49 30 1234567",),  # no model asks for it
+}
 _SOURCES = ("web", "mailer", "app", "webinar", "crm")
 
 
@@ -81,17 +89,32 @@ def event_stream(count: int) -> Iterator[Sent]:
     random = Random(_SEED)
     for contact in marked_contacts(_FIRST):
         yield _sent(_event(random, contact, "demo.requested", START_MS))
-    yield from _traffic(random, count - 2 * PARTITIONS)
+    yield from _traffic(random, count - 2 * PARTITIONS, _KINDS)
     for contact in marked_contacts(_LAST):
         yield _sent(_event(random, contact, "demo.requested", START_MS + SPAN_MS))
 
 
-def _traffic(random: Random, count: int) -> Iterator[Sent]:
+def traffic(count: int, kinds: Mapping[str, float] | None = None) -> Iterator[Sent]:
+    """
+    Yield *count* events as `event_stream` does, without those of its own contacts that begin and end it.
+
+    *kinds* are weights by event type; None for those of `event_stream`. The same arguments give the same bytes.
+    """
+    yield from _traffic(Random(_SEED), count, kinds or _KINDS)
+
+
+def kinds_with(share: float, *types: str) -> dict[str, float]:
+    """Return the kinds of `event_stream`, of which *share* (0 to 1) are of *types* instead, evenly."""
+    usual = sum(_KINDS.values())
+    return _KINDS | dict.fromkeys(types, usual * share / (1 - share) / len(types))
+
+
+def _traffic(random: Random, count: int, weighted: Mapping[str, float]) -> Iterator[Sent]:
     contacts = max(1, count // EVENTS_A_CONTACT)
     order = list(range(contacts))
     random.shuffle(order)  # so that busy contacts are not neighbours
     weights = list(accumulate((rank + 1) ** -_ZIPF for rank in range(contacts)))
-    kinds, kind_weights = list(_KINDS), list(accumulate(_KINDS.values()))
+    kinds, kind_weights = list(weighted), list(accumulate(weighted.values()))
     repeats: list[tuple[int, Sent]] = []  # by the place at which they come again
     for place in range(count):
         if repeats and repeats[0][0] <= place:
@@ -123,6 +146,12 @@ def _event(random: Random, contact: str, kind: str, at_ms: int) -> dict[str, Any
             properties["asset_id"] = f"asset-{number:02}"
         case ("webinar", _, _):
             properties["webinar_id"] = f"webinar-{number % 10:02}"
+        case ("contact", _, "updated"):
+            names = random.sample(list(_ATTRIBUTES), random.randint(1, 3))
+            properties |= {name: random.choice(_ATTRIBUTES[name]) for name in names}
+        case ("score", _, "adjusted"):
+            expires_at = format_instant(at_ms + (1 + number) * MS_PER_DAY)
+            properties |= {"points": number - 10, "reason": "met at a fair", "expires_at": expires_at}
     return {
         "id": str(uuid.UUID(int=random.getrandbits(128), version=4)),
         "contact_id": contact,

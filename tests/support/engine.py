@@ -172,5 +172,5 @@ def stored_history(value: bytes, model: str) -> list[Any]:
     The latch and the last evaluation follow processing order and are left out.
     """
     state = msgspec.msgpack.decode(body_of(value))[model]
-    state += [None] * (7 - len(state))
-    return [*state[2:5], state[6]]
+    state += [None] * (9 - len(state))
+    return [*state[1:7], state[8]]

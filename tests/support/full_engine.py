@@ -164,6 +164,19 @@ class StoredPartition:
         """End the process and start another."""
         self._partition = self._started()
 
+    def change_models(self, models: Sequence[Model]) -> None:
+        """Start another process with other versions of the models, and carry everything over, a round for each few contacts."""
+        self.models = list(models)
+        self.restart()
+        after = self._partition.carried_to
+        if after is None:
+            return
+        keys = [key for key in sorted(self.values()) if key > after]
+        for first in range(0, max(len(keys), 1), 2):
+            some = keys[first : first + 2]
+            self._partition.carry_over(some, self._get_many, is_last=first + 2 >= len(keys))
+            self._close()
+
     def forget_position(self) -> None:
         """Restart without the partition row, as if an older one had been restored; contacts stay as they are."""
         offset = self._changelog_offset or 0

@@ -64,7 +64,8 @@ def model_from(choices: Choices, of_rules: Sequence[Choices]) -> Json:
             model["qualify"]["when"] = {"score": {"at_least": 25}}
     answers = feedback(choices, group_names, recycle=model.get("qualify", {}).get("again") == "recycle")
     if is_staged:
-        answers = {"sales.rejected": {"points": -30, "latch": "open"}, "sales.recycled": {"latch": "open"}} | answers
+        staged: Json = {"sales.rejected": {"points": -30, "latch": "open"}, "sales.recycled": {"latch": "open"}}
+        answers = staged | answers
         answers["sales.recycled"]["latch"] = "open"
     if answers:
         model["feedback"] = answers

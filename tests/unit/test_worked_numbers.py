@@ -107,6 +107,41 @@ def test_points_halve_with_each_half_life(
     assert row["score"] == left
 
 
+@pytest.mark.parametrize(("midnights", "left"), [(0, 100.0), (1, 98.0), (30, 54.5484), (35, 49.3074)])
+def test_two_percent_a_day_go_at_midnight(replay: Replay, midnights: int, left: float) -> None:
+    told = model(100, rule={"decay": {"percent": {"rate": "2%", "every": "1d"}}})
+    for hour in (0, 23.99):  # whenever on their day they are given and looked at
+        (row,) = replay(told, [event("act", hour / 24)], START + midnights * DAY + DAY - 1).rows
+        assert left <= row["score"] < left + 1e-4  # digits cut, not rounded
+
+
+@pytest.mark.parametrize(
+    ("points", "form", "at_ms", "left"),
+    [
+        (9, "linear", 3 * DAY, 8.7),
+        (100, "linear", DAY - 1, 100.0),
+        (100, "linear", 90 * DAY, 0.0),
+        (10, "expire", 90 * DAY - 1, 10.0),
+        (10, "expire", 90 * DAY, 0.0),
+    ],
+)
+def test_points_of_ninety_days_go_by_whole_days(
+    replay: Replay, points: float, form: str, at_ms: int, left: float
+) -> None:
+    """Given at 13:00 of day 0; for the sliding window the last millisecond counts."""
+    told = model(points, rule={"decay": {form: "90d"}})
+    (row,) = replay(told, [event("act", 13 / 24)], START + at_ms).rows
+    assert row["score"] == pytest.approx(left, abs=1e-12)
+
+
+@pytest.mark.parametrize(("midnights", "left"), [(0, 3.0), (2, 1.0), (3, 0.0), (5, 0.0)])
+def test_a_pool_of_3_loses_one_a_day_and_never_less_than_nothing(replay: Replay, midnights: int, left: float) -> None:
+    pool = {"groups": {"basics": {"drain": {"points": 1, "every": "1d"}}}}
+    told = model(3, rule={"group": "basics"}, **pool, score={"floor": -100})
+    (row,) = replay(told, [event("act", 0.5)], START + DAY // 2 + midnights * DAY).rows
+    assert row["score"] == left
+
+
 # limits
 
 
@@ -295,3 +330,40 @@ def test_a_contact_without_any_award_reads_as_nothing(replay: Replay) -> None:
     told = model(10, feedback={"sales.lost": {"points": 40}}, tiers={"cold": 0, "hot": 10})
     read = replay(told, [event("sales.lost", 0)], START)
     assert (read.rows[0]["unscored"], read.rows[0]["score"], read.rows[0]["tier"]) == (True, 0.0, "cold")
+
+
+def test_a_webinar_seen_makes_ready_whatever_the_score_and_keeps_it_so(replay: Replay) -> None:
+    """`rearm` asks for less than 80, which 30 is; but as long as `when` holds nothing cools."""
+    told = model(
+        30,
+        qualify={"when": {"seen": {"rule": "act"}}, "rearm": {"score": {"less_than": 80}}},
+    )
+    events = [event("act", 0), event("act", 1)]
+    assert story(replay(told, events, START + 100 * DAY)) == [("sales_ready", 1, "act")]
+
+
+def test_a_chief_of_a_large_company_who_attended_a_webinar_is_ready_without_any_threshold(replay: Replay) -> None:
+    """Whichever comes last, the act or the data, makes the lead ready."""
+    told = model(
+        0,
+        qualify={
+            "when": {
+                "attributes.title": {"in": ["ceo", "founder"]},
+                "attributes.revenue": {"more_than": 1_000_000},
+                "seen": {"rule": "act"},
+            }
+        },
+    )
+    data = event("contact.updated", 1, title="CEO", revenue=2_000_000)
+    for at, cause in ((0, "contact.updated"), (2, "act")):
+        read = replay(told, [event("act", at), data] if at == 0 else [data, event("act", at)], START + 9 * DAY)
+        assert story(read) == [("sales_ready", 1, cause)]
+
+
+def test_points_given_by_hand_for_a_fair_count_until_they_end(replay: Replay) -> None:
+    told = model(1, qualify={"when": {"score": {"at_least": 50}}})
+    fair = event("score.adjusted", 0, points=50, reason="fair", expires_at="2026-01-31T00:00:00Z")
+    read = replay(told, [fair], START + 90 * DAY)
+    assert story(read) == [("sales_ready", 1, "score.adjusted"), ("cooled", 1, "timer")]
+    assert {one["kind"]: one["at"] for one in read.transitions}["lead.cooled"] == START + 30 * DAY
+    assert replay(told, [fair], START + 30 * DAY - 1).rows[0]["score"] == 50.0

@@ -65,7 +65,7 @@ def fit(
         Path | None, typer.Option(help="Model file to write; must not exist [default: standard output]")
     ] = None,
     max_rules: Annotated[int, typer.Option(min=1, max=200, help="Rules at most")] = 20,
-    draws: Annotated[int, typer.Option(min=0, max=100_000, help="Resamplings for the intervals")] = 1_000,
+    draws: Annotated[int, typer.Option(min=1, max=100_000, help="Resamplings for the intervals")] = 1_000,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal models and intervals")] = 1,
     output: Annotated[Literal["text", "json"], typer.Option(help="How the judgement is written")] = "text",
 ) -> None:

@@ -37,7 +37,8 @@ def new(
     files = {path: text}
     if cases:
         beside = path.with_name(f"{path.name.removesuffix('.yaml').removesuffix('.yml')}{CASES_SUFFIX}")
-        files[beside] = _template(start, CASES_SUFFIX).replace(f"for {start}:", f"for {name}:", 1)
+        text = _template(start, CASES_SUFFIX).replace(f"for {start}:", f"for {name}:", 1)
+        files[beside] = text.replace(f"model test {start}`", f"model test {path.name}`")
     for one in files:
         if one.exists():
             raise _refused(f"{one} is there already", "name another file with --out, or remove this one")

@@ -21,13 +21,14 @@ _SECOND_MS = 1_000
 _SAFE_SPANS_MS = (30 * 86_400_000, 3 * 86_400_000, 3 * 3_600_000)
 
 
-def cools(qualify: Qualify, low: Reading, high: Reading) -> bool | None:
+def cools(qualify: Qualify, low: Reading, high: Reading, *, is_scored: bool = True) -> bool | None:
     """
     Judge whether a ready lead cools at all readings between *low* and *high*: `rearm` holds and `when` does not.
 
-    True for each, False for none, None unknown. Exact when both are one reading.
+    True for each, False for none, None unknown. Exact when both are one reading. For a contact that turns out never to have
+    been scored (its history was completed in the wrong order) `when` does not hold.
     """
-    when = qualify.when.judge(low, high)
+    when = qualify.when.judge(low, high) if is_scored else False
     if when is True:
         return False
     if qualify.rearm is None:
@@ -54,7 +55,7 @@ def next_due(
     step_ms = fold.next_step_ms
     if _is_inert(model, fold):
         step_ms = NEVER_MS
-    watch = Watch(is_ready, tier)
+    watch = Watch(is_ready, tier, fold.is_scored)
     is_watched = is_ready or tier is not None
     if step_ms == NEVER_MS and not is_watched:
         return None
@@ -84,10 +85,13 @@ class Watch(NamedTuple):
 
     is_ready: bool
     tier: int | None  # rank told last; None where tiers are not told
+    is_scored: bool
 
     def changes(self, model: Model, low: Reading, high: Reading) -> bool | None:
         """Judge whether all readings between *low* and *high* ask for news: True for each, False for none, None unknown."""
-        cooled = cools(model.qualify, low, high) if self.is_ready and model.qualify is not None else False
+        cooled: bool | None = False
+        if self.is_ready and model.qualify is not None:
+            cooled = cools(model.qualify, low, high, is_scored=self.is_scored)
         if self.tier is None or cooled is True:
             return cooled
         if low.tier == high.tier == self.tier:
@@ -128,7 +132,8 @@ def is_safe(model: Model, fold: Fold, after_ms: int, until_ms: int) -> bool:
     """
     if model.qualify is None or until_ms <= after_ms:
         return True
-    return cools(model.qualify, lowest(model, fold, after_ms, until_ms), model.highest) is False
+    low = lowest(model, fold, after_ms, until_ms)
+    return cools(model.qualify, low, model.highest, is_scored=fold.is_scored) is False
 
 
 def safe_until(model: Model, fold: Fold, after_ms: int) -> int:

@@ -77,7 +77,7 @@ def cools_at(model: Model, fold: Fold, after_ms: int) -> int | None:
             return None
         advance(model, fold, due_ms)
         reading = read(model, fold, due_ms)
-        if cools(qualify, reading, reading) is True:
+        if cools(qualify, reading, reading, is_scored=fold.is_scored) is True:
             return due_ms
         after_ms = due_ms
     return None

@@ -110,7 +110,7 @@ def evaluate(model: Model, fold: Fold, latch: Latch, at_ms: int, *, may_qualify:
         return "lead.sales_ready", reading
     if latch.status is Status.READY:
         reading = read(model, fold, at_ms)
-        if cools(qualify, reading, reading) is not True:
+        if cools(qualify, reading, reading, is_scored=fold.is_scored) is not True:
             return None
         latch.status = Status.WAITING if qualify.again == "recycle" else Status.OPEN
         return "lead.cooled", reading

@@ -47,9 +47,10 @@ def _rule_bytes(model: Model, rule: Rule) -> int:
 
 def _entry_bytes(model: Model) -> int:
     """Return the bytes that one event of the journal takes at most: instant, id, and every rule that it can match."""
-    of_any_type = sum(rule.when.types is None for rule in model.rules)
+    rules = [rule for rule in model.rules if not rule.is_fit]
+    of_any_type = sum(rule.when.types is None for rule in rules)
     named: dict[str, int] = {}
-    for rule in model.rules:
+    for rule in rules:
         for name in rule.when.types or ():
             named[name] = named.get(name, 0) + 1
     matches = of_any_type + max(named.values(), default=0)

@@ -64,7 +64,7 @@ def test_the_model_is_written_and_judged_beside_another(folder: Path) -> None:
 
 def test_without_a_file_the_model_is_all_that_stands_on_standard_output(folder: Path) -> None:
     need_regression()
-    result = run(folder, *QUESTION, "--draws", "0")
+    result = run(folder, *QUESTION, "--draws", "5")
     assert result.exit_code == 0, result.output
     (folder / "copy.yaml").write_text(result.stdout)
     assert load_model(str(folder / "copy.yaml")).name == "proposed"
@@ -88,7 +88,7 @@ def test_a_model_is_written_even_where_nobody_can_be_judged(folder: Path) -> Non
         "--judge-from",
         "2027-01-01T00:00:00Z",
         "--draws",
-        "0",
+        "5",
     )
     assert result.exit_code == 0, result.output
     assert "not judged: the later slice has no contact" in result.stderr

@@ -20,7 +20,11 @@ MODEL = small_model(
     rule("act", 60),
     rule("once", 10, once_per="contact"),
     {"when": {"attributes.name": {"exists": True}}, "points": 1},
-    qualify={"when": {"score": {"at_least": 100}}, "rearm": {"score": {"less_than": 80}}, "include": ["attributes.name"]},
+    qualify={
+        "when": {"score": {"at_least": 100}},
+        "rearm": {"score": {"less_than": 80}},
+        "include": ["attributes.name"],
+    },
     tiers={"cold": 0, "hot": 50},
     lateness="3d",
 )
@@ -121,7 +125,9 @@ def test_contact_that_comes_back_starts_anew_under_a_new_epoch() -> None:
             worker.start()
         worker.outputs.clear()
         # the same ids once more: they were forgotten
-        worker.take(*(act(START + 2 * DAY + n, name=f"act {START + n}") for n in range(2)), act(START + 2 * DAY, "once"))
+        worker.take(
+            *(act(START + 2 * DAY + n, name=f"act {START + n}") for n in range(2)), act(START + 2 * DAY, "once")
+        )
         (told,) = transitions(worker.outputs)
         assert (told["kind"], told["sequence"], told["epoch"], told["score"]) == (
             "lead.sales_ready", 1, START + DAY, 120.0,

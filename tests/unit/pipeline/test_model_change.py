@@ -43,6 +43,10 @@ def stored_models(worker: SmallWorker) -> list[bytes]:
     return sorted(key for key in worker.values if key.startswith(b"\x00model:"))
 
 
+def carries_over_from(worker: SmallWorker) -> bytes | None:
+    return worker.partition.carries_over_from
+
+
 def five(*models: Model, **options: Any) -> SmallWorker:
     worker = SmallWorker(*models, **options)
     worker.take(*(act(name) for name in "abcde"))
@@ -53,13 +57,13 @@ def test_every_contact_is_carried_over_in_rounds_and_counted() -> None:
     worker = five(FIRST)
     assert stored_models(worker) == [b"\x00model:x:1"]
     worker.start(SECOND)
-    assert worker.partition.carries_over_from == b""
+    assert carries_over_from(worker) == b""
     assert worker.scan()
-    assert worker.partition.carries_over_from == b"b"
+    assert carries_over_from(worker) == b"b"
     assert stored_models(worker) == [b"\x00model:x:1", b"\x00model:x:2"]
     assert worker.scan()
     assert not worker.scan()
-    assert worker.partition.carries_over_from is None
+    assert carries_over_from(worker) is None
     assert worker.counts["carried_over", "x"] == 5
     assert [score(worker, name) for name in "abcde"] == [60.0] * 5
 
@@ -277,7 +281,7 @@ def test_contact_of_an_older_version_is_folded_right_when_it_comes_back() -> Non
 
 
 def test_tier_that_a_new_version_changes_is_told_only_where_asked_for() -> None:
-    tiers = {"tiers": {"cold": 0, "hot": 50}}
+    tiers: dict[str, Any] = {"tiers": {"cold": 0, "hot": 50}}
     for asked in (True, False):
         worker = SmallWorker(version(1, rule("act", 60), tiers={"cold": 0, "hot": 90}), publish_tiers=True)
         worker.take(act("a"))

@@ -277,3 +277,18 @@ def test_what_is_told_does_not_depend_on_where_rounds_end(cuts: list[int]) -> No
     assert [one[:3] for one in told(outputs)] == [
         ("lead.sales_ready", 1, "b"), ("lead.cooled", 1, "timer"), ("lead.sales_ready", 2, "a more"),
     ]  # fmt: skip
+
+
+def test_event_that_arrives_late_may_bring_more_points_than_it_gives() -> None:
+    """It was a sign of life: with it between them, idleness never took the first 60."""
+    model = small_model(
+        rule("act", 60),
+        rule("hello", 0),
+        inactivity=[{"after": "2d", "reset": ["engagement"]}],
+        qualify={"when": {"score": {"at_least": 100}}},
+    )
+    partition = small_partition(model)
+    partition.fold([record(0), record(1, at_ms=START + 3 * DAY)], nothing_stored)
+    assert told(drained(partition).outputs) == []
+    partition.fold([record(2, "hello", START + 2 * DAY - HOUR)], nothing_stored)
+    assert told(drained(partition).outputs) == [("lead.sales_ready", 1, "hello", 120.0)]

@@ -72,7 +72,11 @@ def test_change_of_the_tier_by_time_alone_is_told_at_its_instant() -> None:
 def test_tier_by_time_is_handled_before_the_event_behind_it() -> None:
     worker = SmallWorker(TIERED, publish_tiers=True)
     worker.take(act(), act(START + DAY))
-    assert [one[1:4:2] + one[4:] for one in tiers(worker)] == [(1, "cold", "warm"), (2, "warm", "cold"), (3, "cold", "warm")]
+    assert [one[1:4:2] + one[4:] for one in tiers(worker)] == [
+        (1, "cold", "warm"),
+        (2, "warm", "cold"),
+        (3, "cold", "warm"),
+    ]
 
 
 def test_tier_changes_do_not_move_the_instant_of_evaluations() -> None:
@@ -82,7 +86,7 @@ def test_tier_changes_do_not_move_the_instant_of_evaluations() -> None:
     worker.fire()
     worker.outputs.clear()
     worker.take(act(START + HOUR, "act"))
-    assert [one["at"] for one in transitions(worker.outputs)][0] == "2026-01-01T01:00:00.000Z"
+    assert transitions(worker.outputs)[0]["at"] == "2026-01-01T01:00:00.000Z"
 
 
 # kept back
@@ -162,7 +166,7 @@ def update(at_ms: int, **values: Any) -> bytes:
 
 
 def statuses(worker: SmallWorker) -> list[str | None]:
-    return [row and row["status"] for row in score_rows(worker.outputs)]
+    return [None if row is None else row["status"] for row in score_rows(worker.outputs)]
 
 
 def test_lead_that_only_lacks_required_data_is_held_and_ready_with_it() -> None:

@@ -10,11 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.doc_blocks import ROOT, TEXTS, Block, Reader, blocks_of, difference, parse_blocks, whole_model
+from tests.support.doc_blocks import (
+    ROOT,
+    TEXTS,
+    Block,
+    Reader,
+    blocks_of,
+    difference,
+    parse_blocks,
+    whole_cases,
+    whole_model,
+)
 from tests.support.published import validator
+from tests.support.small_history import need_regression
+from worker.cases.file import parse_cases
+from worker.cases.judging import judge
+from worker.cases.report import Suite, suite_lines
 from worker.cli.main import app
 from worker.metrics import CATALOGUE
-from worker.scoring.lint import lint_model
+from worker.scoring.lint import lint_model, review_model
+from worker.scoring.model import Model
+from worker.scoring.model_file import load_model, parse_model
 from worker.settings import VARIABLES, load_settings, require_for_run
 
 BLOCKS = [block for text in TEXTS for block in blocks_of(text)]
@@ -39,6 +55,24 @@ def named(block: Block) -> str:
     return block.name
 
 
+MODELS = [block for block in of("yaml") if block.option("cases") is None]
+CASES = [block for block in of("yaml") if block.option("cases") is not None]
+
+
+def is_whole(block: Block) -> bool:
+    return block.content.startswith(("model:", "#"))
+
+
+def model_of(block: Block) -> Model:
+    """Return the model that the cases of *block* are about."""
+    name = block.option("cases")
+    assert name is not None
+    for other in blocks_of(block.text):
+        if other.option("file") == name:
+            return parse_model(whole_model(other.content), other.name)
+    return load_model(name)
+
+
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     """If this fails, an example may rot unnoticed."""
     assert {block.language for block in BLOCKS} <= LANGUAGES
@@ -54,6 +88,8 @@ def test_readme_shows_each_kind_of_block() -> None:
 
 @pytest.mark.parametrize("block", [*filter(is_run_here, of("sh"))], ids=named)
 def test_shell_block_runs_and_prints_what_is_shown(block: Block, tmp_path: Path) -> None:
+    if block.option("needs") == "fit":
+        need_regression()
     Reader(tmp_path, blocks_of(block.text)).run(block, within_s=25)
 
 
@@ -74,13 +110,32 @@ def test_make_target_exists(block: Block) -> None:
         assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=20, check=False).returncode == 0, line
 
 
-@pytest.mark.parametrize("block", of("yaml"), ids=named)
+@pytest.mark.parametrize("block", MODELS, ids=named)
 def test_model_in_a_text_loads(block: Block) -> None:
     found = lint_model(whole_model(block.content), block.name)
     if "wrong" in block.words:
         assert found, "this is shown as an example of a mistake"
     else:
         assert not found, "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("block", [block for block in MODELS if is_whole(block)], ids=named)
+def test_whole_model_in_a_text_is_one_that_lint_has_nothing_against(block: Block) -> None:
+    """People copy whole models."""
+    found = [one for one in review_model(block.content, block.name) if one.level != "note"]
+    if {"wrong", "warns"} & set(block.words):
+        assert found, "this is shown as an example of a doubtful model"
+    else:
+        assert not found, "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("block", CASES, ids=named)
+def test_cases_in_a_text_hold(block: Block) -> None:
+    """If this fails, somebody plans with points that the worker does not give."""
+    model = model_of(block)
+    verdicts = [judge(model, case) for case in parse_cases(whole_cases(block.content), model, block.name)]
+    failed = any(verdict.failures for verdict in verdicts)
+    assert failed is ("wrong" in block.words), "\n".join(suite_lines(Suite(model, block.name, verdicts)))
 
 
 @pytest.mark.parametrize("block", of("json"), ids=named)

@@ -114,7 +114,7 @@ def test_merging_leaves_the_attributes_of_a_copy_alone() -> None:
     assert (copied.attributes, fold.attributes) == ({"a": 1}, {"a": 2})
 
 
-WRITES = [
+WRITES: list[tuple[str, int, str, dict[str, Any]]] = [
     ("contact.updated", START, "1", {"a": 1, "b": 1}),
     ("contact.updated", START + HOUR, "2", {"a": None}),
     ("contact.updated", START + HOUR, "1", {"a": 2, "c": 2}),

@@ -11,8 +11,8 @@ from tests.support.small import DAY, HOUR, START, accept, rule
 from worker.scoring.carry_over import Lineage
 from worker.scoring.codec import decode_contact, encode_contact
 from worker.scoring.contact import Contact, ModelState
+from worker.scoring.due import next_due
 from worker.scoring.history import History
-from worker.scoring.inactivity import advance
 from worker.scoring.matching import Matcher
 from worker.scoring.model import Model
 from worker.scoring.model_file import parse_model
@@ -94,7 +94,9 @@ def test_group_of_a_rule_may_change_and_group_points_follow_the_name_of_the_grou
     ends = by_hand | {"points": 2, "expires_at": NOON + 900 * DAY}
     old = version(1, {"a": rule("a", 1, group="side"), **ALONG}, groups={"gone": {}, "side": {}})
     new = version(2, {"a": rule("a", 1, group="moved"), **ALONG}, groups={"side": {}, "moved": {}})
-    state = carried(old, new, ("a", NOON), ("score.adjusted", NOON, by_hand), ("score.adjusted", NOON, ends), *in_base())
+    state = carried(
+        old, new, ("a", NOON), ("score.adjusted", NOON, by_hand), ("score.adjusted", NOON, ends), *in_base()
+    )
     assert groups(new, state.history, NOON + 20 * DAY) == {"engagement": 0.0, "side": 9.0, "moved": 1.0}
     lost = carried(new, version(3, {"a": rule("a", 1), **ALONG}), ("score.adjusted", NOON, ends), *in_base("a"))
     assert groups(version(3, {"a": rule("a", 1), **ALONG}), lost.history, NOON + 20 * DAY) == {"engagement": 1.0}
@@ -105,48 +107,44 @@ PERCENT: dict[str, Any] = {"decay": {"percent": {"rate": "50%", "every": "5d"}}}
 LINEAR: dict[str, Any] = {"decay": {"linear": "40d"}}
 EXPIRE: dict[str, Any] = {"decay": {"expire": "30d"}}
 NONE: dict[str, Any] = {}
-E0_STEP = 5 * DAY
-# 80 points at noon of day 0; the base is ten days old when the versions change.
-# half: 40; percent: 2 steps of 5 d in ten days: 20; linear: 80 * (1 - 10/40) = 60; expire: 80; none: 80.
-LEFT_AT_BASE = {"half": 40.0, "percent": 20.0, "linear": 60.0, "expire": 80.0, "none": 80.0}
 FORMS = {"half": HALF, "percent": PERCENT, "linear": LINEAR, "expire": EXPIRE, "none": NONE}
-TEN_DAYS_LATER = {
-    ("half", 1.0): 0.5,
-    ("percent", 1.0): 0.25,
-    ("linear", 1.0): 0.75,
-    ("expire", 1.0): 1.0,
-    ("none", 1.0): 1.0,
+# 80 points at noon of day 0, ten and twenty days later; steps of 5 d since 2001 fall on days 4, 9, 14 and 19.
+UNCHANGED = {
+    "half": (40.0, 20.0),
+    "percent": (20.0, 5.0),
+    "linear": (60.0, 40.0),
+    "expire": (80.0, 80.0),
+    "none": (80.0, 80.0),
 }
+LEFT_AFTER_TEN_DAYS = {"half": 0.5, "percent": 0.25, "linear": 0.75, "expire": 1.0, "none": 1.0}
+DATED = {"linear", "expire"}
 
 
 @pytest.mark.parametrize("before", list(FORMS))
 @pytest.mark.parametrize("after", list(FORMS))
 def test_points_do_not_jump_when_their_decay_changes_and_fade_on_as_the_new_form_says(before: str, after: str) -> None:
+    if (
+        before == after or {before, after} == DATED
+    ):  # lots keep their dates: it is as if it had always been the new form
+        at_base, later = UNCHANGED[after]
+    else:
+        at_base, _ = UNCHANGED[before]
+        later = at_base * LEFT_AFTER_TEN_DAYS[after]
     old = version(1, {"a": rule("a", 80, **FORMS[before]), **ALONG})
     new = version(2, {"a": rule("a", 80, **FORMS[after]), **ALONG})
-    history = carried(old, new, *in_base("a")).history
-    assert history.base is not None
-    assert history.base.at_ms == BASE_MS
-    dated = {"linear": (60.0, 40.0), "expire": (80.0, 80.0)}
-    if before in dated and after in dated:
-        at_base, later = dated[after]  # both keep dates: the lot is twenty days old then
-        if before == after == "expire" or after == "expire":
-            at_base, later = 80.0, 80.0
-    else:
-        at_base = LEFT_AT_BASE[before]
-        later = at_base * TEN_DAYS_LATER[after, 1.0]
-    if before == after:
-        at_base, later = LEFT_AT_BASE[before], {"half": 20.0, "percent": 5.0, "linear": 40.0, "expire": 80.0, "none": 80.0}[after]
-    fold = history.base.copy()
+    fold = carried(old, new, *in_base("a")).history.base
+    assert fold is not None
+    assert fold.at_ms == BASE_MS
     assert read(new, fold, BASE_MS).score == pytest.approx(at_base, rel=1e-12)
-    advance(new, fold, BASE_MS + 10 * DAY)
     assert read(new, fold, BASE_MS + 10 * DAY).score == pytest.approx(later, rel=1e-12)
 
 
 def test_lots_move_to_the_buckets_of_the_new_span() -> None:
     old = version(1, {"a": rule("a", 12, decay={"linear": "2d"}), **ALONG}, lateness="1h")  # buckets of two hours
     new = version(2, {"a": rule("a", 12, decay={"linear": "24d"}), **ALONG}, lateness="1h")
-    history = carried(old, new, ("a", NOON), ("a", NOON + 2 * HOUR), ("along", NOON + DAY), ("along", NOON + 2 * DAY)).history
+    history = carried(
+        old, new, ("a", NOON), ("a", NOON + 2 * HOUR), ("along", NOON + DAY), ("along", NOON + 2 * DAY)
+    ).history
     assert history.base is not None
     assert history.base.rules[0].lots == {START: 24.0}
 
@@ -233,9 +231,7 @@ def test_once_keys_stay() -> None:
 
 def test_instants_of_awards_seen_stay_where_the_new_version_asks_for_them() -> None:
     def asks(number: int, **seen: Any) -> Model:
-        return version(
-            number, {"a": rule("a", 1), **ALONG}, qualify={"when": {"seen": {"rule": "a", **seen}}}
-        )
+        return version(number, {"a": rule("a", 1), **ALONG}, qualify={"when": {"seen": {"rule": "a", **seen}}})
 
     for new, kept in ((asks(2, within="40d"), [NOON]), (asks(2), None)):
         base = carried(asks(1, within="30d"), new, *in_base("a")).history.base
@@ -246,7 +242,7 @@ def test_instants_of_awards_seen_stay_where_the_new_version_asks_for_them() -> N
 def test_latch_stays_and_tiers_follow_their_names() -> None:
     latch = Latch(Status.READY, 4, START, NOON, NOON, NOON, 90.0, told_tier=2, tier=1, tier_changes=9)
     old = version(1, {"a": rule("a", 1)}, tiers={"cold": 0, "warm": 25, "hot": 50})
-    new = version(2, {"a": rule("a", 1)}, tiers={"ice": -5, "cold": 0, "hot": 10})
+    new = version(2, {"a": rule("a", 1)}, tiers={"ice": -5, "cold": 0, "hot": 10}, score={"floor": -9})
     found = carried(old, new, ("a", NOON), latch=latch).latch
     assert (found.status, found.sequence, found.epoch, found.told_score) == (Status.READY, 4, START, 90.0)
     assert (found.told_tier, found.tier, found.tier_changes) == (2, 0, 9)  # hot is hot; warm is gone: the lowest
@@ -313,3 +309,30 @@ def test_version_that_is_not_older_is_not_known() -> None:
     assert lineage.find(second, 1) is not None
     assert lineage.find(second, 2) is None
     assert lineage.find(first, 2) is None
+
+
+def turned(decay: dict[str, Any], points: float) -> tuple[Model, History]:
+    """A rule that gave 60 on day 0, and gives *points* below 0 under the next version, on day 20."""
+    old = version(1, {"a": rule("a", 60, decay=decay), **ALONG}, score={"floor": -1000})
+    new = version(
+        2,
+        {"a": rule("a", points, decay=decay), **ALONG},
+        score={"floor": -1000},
+        qualify={"when": {"score": {"at_least": -20}}},
+    )
+    history = carried(old, new, ("a", START), ("along", START + 5 * DAY), ("along", START + 20 * DAY)).history
+    accept(history, new, "a", START + 20 * DAY + 1)
+    return new, history
+
+
+def test_lots_of_both_signs_are_read_one_by_one() -> None:
+    """60 * (1 - 20/24) = 10 are left of the first; they add up to nothing only on paper."""
+    model, history = turned({"linear": "24d"}, -60)
+    assert groups(model, history, START + 20 * DAY + 1)["engagement"] == pytest.approx(-50.0)
+
+
+def test_due_instants_know_that_lots_of_both_signs_may_rise_and_fall() -> None:
+    """60 - 50 until day 24, then -50: a lead that is ready from -20 cools there."""
+    model, history = turned({"expire": "24d"}, -50)
+    fold = history.head(model)
+    assert next_due(model, fold, is_ready=True, after_ms=fold.at_ms) == START + 24 * DAY

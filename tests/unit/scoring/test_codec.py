@@ -240,7 +240,7 @@ def test_state_of_another_version_is_refused_where_that_version_is_not_known() -
     accept(state.history, MODEL, "fades", START)
     value = encode_contact(contact_of(state), [MODEL], None)
     changed = replace(MODEL, version=2)
-    with pytest.raises(StateError, match="written by version 1 .* version 2 is loaded"):
+    with pytest.raises(StateError, match=r"written by version 1 .* version 2 is loaded"):
         decode_contact(value, [changed], [Matcher(changed)])
 
 

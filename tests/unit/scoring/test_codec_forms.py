@@ -45,7 +45,11 @@ MODEL = small_model(
     },
     lateness="3d",
 )
-VALUES: list[Any] = [1, None, "text", "é😀", True, 1.5, -0.0, 1e300, 2**63, 2**64 + 1, -(2**70), [1, [None, 2**80]], {"deep": {"n": 2**65, "x": None}}]  # fmt: skip
+VALUES: list[Any] = [
+    *(1, None, "text", "é😀", True, 1.5, -0.0, 1e300, 2**63, 2**64 + 1, -(2**70)),
+    [1, [None, 2**80]],
+    {"deep": {"n": 2**65, "x": None}},
+]
 
 
 def contact_of(history: History) -> Contact:
@@ -99,9 +103,7 @@ def test_history_of_every_form_comes_back_bit_for_bit(happened: list[Any]) -> No
     assert state is not None
     assert encode_contact(back, [MODEL], 1) == value
     for at_ms in (START + 12 * DAY, START + 40 * DAY):
-        ours, theirs = (
-            read(MODEL, one.head_at(MODEL, at_ms), at_ms) for one in (history, state.history)
-        )
+        ours, theirs = (read(MODEL, one.head_at(MODEL, at_ms), at_ms) for one in (history, state.history))
         assert frozen(ours) == frozen(theirs)
 
 
@@ -217,7 +219,9 @@ def test_instants_of_awards_seen_come_back() -> None:
 
 def test_latch_comes_back_with_its_tiers() -> None:
     state = ModelState()
-    state.latch = Latch(Status.READY, 2, START, START, START, START, 1.5, 1, None, is_kept_back=True, tier=2, tier_changes=7)
+    state.latch = Latch(
+        Status.READY, 2, START, START, START, START, 1.5, 1, None, is_kept_back=True, tier=2, tier_changes=7
+    )
     contact = Contact(1)
     contact.models[0] = state
     back = decode_contact(encode_contact(contact, [MODEL], None), [MODEL], [Matcher(MODEL)]).models[0]
@@ -266,4 +270,3 @@ def test_no_contact_outgrows_the_bound_when_it_has_everything_at_once() -> None:
         accept(history, WIDE, "linear", end_ms + 40 * DAY + 100 + n, f"{n + 5_000:0128}", key=n)
     size = len(encode_contact(contact_of(history), [WIDE], None))
     assert 180_000 < size <= worst_case_bytes(WIDE)
-

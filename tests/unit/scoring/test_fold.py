@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.small import DAY, HOUR, START, event, folded, rule, small_model, trace_of
@@ -133,3 +135,46 @@ def test_rules_are_summed_in_file_order_whatever_came_first() -> None:
     """Sums of doubles depend on their order; a score must not depend on the order of events."""
     model = small_model(rule("a", 0.1), rule("b", 0.2), rule("c", 0.3))
     assert list(folded(model, ("c", START), ("a", START + 1), ("b", START + 2)).rules) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("decay", "value"),
+    [
+        # 100 given at noon of day 10, and 100 of day 0 that are folded then; read at noon of day 12
+        ({"percent": {"rate": "50%", "every": "2d"}}, 50 + 100 / 2**6),  # steps at day 1, 3, ... 11
+        ({"linear": "20d"}, 90 + 40),  # half days: twelve days and two
+        ({"expire": "11d"}, 100),
+        ({"expire": "13d"}, 200),
+    ],
+)
+def test_late_award_of_any_form_fades_from_its_own_instant(decay: dict[str, Any], value: float) -> None:
+    model = small_model(rule("act", 100, decay=decay))
+    fold = Fold()
+    trace = trace_of(model, event("act"))
+    noon = START + 12 * HOUR
+    apply(model, fold, noon + 10 * DAY, trace)
+    assert apply(model, fold, noon + 10 * DAY, trace, own_ms=noon)
+    assert read(model, fold, noon + 12 * DAY).score == pytest.approx(value, rel=1e-12)
+
+
+def test_late_lots_stand_in_the_order_of_their_instants() -> None:
+    model = small_model(rule("act", 1, decay={"linear": "90d"}))
+    fold = Fold()
+    trace = trace_of(model, event("act"))
+    apply(model, fold, START + 10 * DAY, trace)
+    for day in (5, 2, 5, 7):
+        apply(model, fold, START + 10 * DAY, trace, own_ms=START + day * DAY)
+    assert fold.rules[0].lots == {
+        START + day * DAY: points for day, points in ((2, 1.0), (5, 2.0), (7, 1.0), (10, 1.0))
+    }
+    assert list(fold.rules[0].lots or ()) == sorted(fold.rules[0].lots or ())
+    assert (fold.rules[0].count, fold.rules[0].last_ms) == (5, START + 10 * DAY)
+
+
+def test_late_award_that_has_run_out_counts_and_is_worth_nothing() -> None:
+    model = small_model(rule("act", 1, decay={"expire": "5d"}))
+    fold = Fold()
+    trace = trace_of(model, event("act"))
+    assert apply(model, fold, START + 10 * DAY, trace, own_ms=START)
+    assert (fold.rules[0].lots, fold.rules[0].value, fold.rules[0].count) == ({}, 0.0, 1)
+    assert fold.is_scored

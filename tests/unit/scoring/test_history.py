@@ -182,3 +182,73 @@ def test_head_at_a_later_instant_does_not_move_the_head() -> None:
     accept(history, model, "act", START)
     assert read(model, history.head_at(model, START + DAY), START + DAY).score == 70.0
     assert read(model, history.head(model), START).score == 100.0
+
+
+def alike(*days: float) -> tuple[History, History]:
+    """Two histories of the same events: one trimmed after each, the other when it is asked."""
+    eager, lazy = History(), History()
+    for day in days:
+        for history in (eager, lazy):
+            accept(history, FADING, "act", START + round(day * DAY))
+        eager.trim(FADING)
+    return eager, lazy
+
+
+DAYS = (0, 1, 1.5, 2, 4, 5, 10)
+"""On day 10 the window begins on day 7."""
+
+
+def test_moving_old_events_into_the_base_in_lots_is_seen_by_nobody() -> None:
+    for one in alike(*DAYS):
+        assert score(one, START + 10 * DAY) == pytest.approx(sum(100 * 2 ** (day - 10) for day in DAYS), rel=1e-12)
+        assert not one.has(FADING, pack_id(f"act@{START + 5 * DAY}"))
+        assert one.has(FADING, pack_id(f"act@{START + 10 * DAY}"))
+
+
+def test_event_between_those_that_left_the_window_is_late_whether_or_not_they_were_moved() -> None:
+    for one in alike(*DAYS):
+        accepted = accept(one, FADING, "act", START + 3 * DAY)
+        assert (accepted.is_late, accepted.overflowed) == (True, 0)
+        assert one.base is not None
+        assert one.base.at_ms == START + 5 * DAY
+
+
+def test_fold_of_a_past_instant_is_known_to_neither_or_both() -> None:
+    for at_day in (4.5, 5, 7, 10, 11):
+        known = [one.fold_as_of(FADING, START + round(at_day * DAY)) is not None for one in alike(*DAYS)]
+        assert known == [at_day >= 5] * 2
+
+
+def test_erasure_within_the_window_keeps_what_is_newer_and_drops_ties() -> None:
+    for one in alike(8, 9, 9.5, 10):
+        one.erase(FADING, START + 9 * DAY)
+        assert one.instants == [START + round(9.5 * DAY), START + 10 * DAY]
+        assert one.base is None
+        assert not one.has(FADING, pack_id(f"act@{START + 9 * DAY}"))
+        assert one.has(FADING, pack_id(f"act@{START + 10 * DAY}"))
+        assert score(one, START + 10 * DAY) == pytest.approx(100 + 100 * 2**-0.5)
+
+
+def test_late_erasure_takes_all_that_left_the_window() -> None:
+    for one in alike(*DAYS):
+        one.erase(FADING, START + DAY)
+        assert one.instants == [START + 10 * DAY]
+        assert score(one, START + 10 * DAY) == 100.0
+
+
+def test_erasure_forgets_late_ids_and_everything_else_when_it_is_the_newest() -> None:
+    for one in alike(*DAYS):
+        accept(one, FADING, "act", START, "late")
+        one.erase(FADING, START + 10 * DAY)
+        assert (one.newest_ms, one.base, one.late_ids, one.ids) == (None, None, [], set())
+        assert accept(one, FADING, "act", START, "late").in_order
+
+
+def test_full_window_counts_only_what_left_before_its_time() -> None:
+    """Four events are out of the window already when the 513th of the rest arrives."""
+    history = History()
+    for n in range(4):
+        accept(history, FADING, "other", START + n)
+    begin = START + 3 * DAY + 10
+    overflowed = [accept(history, FADING, "other", begin + n).overflowed for n in range(513)]
+    assert overflowed == [0] * 512 + [1]

@@ -213,3 +213,61 @@ def test_advancing_in_parts_equals_advancing_at_once(
     assert values[0] == values[1]
     assert extras[0] == extras[1]
     assert at_once.next_step_ms == in_parts.next_step_ms
+
+
+# what fades in lots, and by shares
+
+
+@pytest.mark.parametrize(
+    ("decay", "step", "left"),
+    [
+        # 100 points given at noon, 48 h later; of linear over 96 h (in steps of two hours) half is left then
+        ({"linear": "96h"}, {"multiply": 0.5}, 25.0),
+        ({"linear": "96h"}, {"points": -20}, 30.0),
+        ({"linear": "96h"}, {"points": -90}, 0.0),
+        ({"expire": "96h"}, {"multiply": 0.1}, 10.0),
+        ({"expire": "96h"}, {"points": -20}, 80.0),
+        ({"expire": "24h"}, {"points": -20}, 0.0),
+        ({"percent": {"rate": "50%", "every": "1d"}}, {"points": -5}, 20.0),  # 25 are left after two midnights
+        ({"percent": {"rate": "50%", "every": "1d"}}, {"multiply": 2}, 50.0),
+    ],
+)
+def test_idleness_takes_from_what_is_left_of_every_form(
+    decay: dict[str, Any], step: dict[str, Any], left: float
+) -> None:
+    model = small_model(rule("act", 100, decay=decay), inactivity=[{"after": "48h", **step}])
+    fold = folded(model, ("act", START + 12 * HOUR))
+    assert value_at(model, fold, START + 60 * HOUR) == pytest.approx(left, abs=1e-12)
+
+
+def test_what_idleness_took_fades_with_each_lot_it_was_taken_from() -> None:
+    """Lots of 100 and 60, of which 3/4 and all are left: 135. 27 are taken: a fifth of each; a day later 40 and 45 less a fifth."""
+    model = small_model(
+        rule("act", 100, decay={"linear": "4d"}), rule("more", 60), inactivity=[{"after": "1d", "points": -27}]
+    )
+    fold = folded(model, ("act", START), ("more", START))
+    assert value_at(model, fold, START + DAY) == pytest.approx(75 + 60 - 27)
+    assert value_at(model, fold, START + 2 * DAY) == pytest.approx((50 + 60) * 0.8)
+
+
+@pytest.mark.parametrize("decay", [{"linear": "1d"}, {"expire": "1d"}])
+def test_step_finds_nothing_where_all_lots_have_run_out(decay: dict[str, Any]) -> None:
+    model = small_model(
+        rule("act", 100, decay=decay), inactivity=[{"after": "2d", "points": -1}, {"after": "2d", "multiply": 0}]
+    )
+    fold = folded(model, ("act", START))
+    assert [acts(model, fold, step, START + 2 * DAY) for step in steps_at(model, fold, START + 2 * DAY)] == [
+        False,
+        False,
+    ]
+
+
+def test_reset_acts_on_awards_of_no_points_too() -> None:
+    """It frees their once-keys and what was seen of them."""
+    model = small_model(rule("act", 0), inactivity=[{"after": "1d", "reset": ["engagement"]}])
+    fold = folded(model, ("act", START))
+    (due,) = steps_at(model, fold, START + DAY)
+    assert acts(model, fold, due, START + DAY)
+    advance(model, fold, START + DAY)
+    assert not acts(model, fold, due, START + 2 * DAY)
+    assert fold.is_scored

@@ -90,6 +90,23 @@ def test_in_stream_time_the_clock_moves_nothing() -> None:
     _run(scenario)
 
 
+def test_nothing_fires_while_contacts_are_carried_over_to_a_new_version() -> None:
+    """Whoever is due would be judged by a model that has not yet taken over, and sales would hear what it did not ask to hear."""
+
+    async def scenario() -> None:
+        desk = Desk(is_held=False, events=1000, has_timers=True)
+        timers = Timers(desk.store, lambda: [desk.one], is_wall=True)
+        await _counted(desk, 10)
+        desk.scoring.carries_over_from = b"a key"
+        await timers.fire_due(desk.one)
+        assert _fired(desk) == []
+        desk.scoring.carries_over_from = None
+        await timers.fire_due(desk.one)
+        assert _fired(desk) == [b"one:10:due"]
+
+    _run(scenario)
+
+
 def test_an_index_entry_that_stays_does_not_fire_for_ever() -> None:
     async def scenario() -> None:
         desk = Desk(is_held=False, has_timers=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from worker.scoring.file import values
+from worker.scoring.file.durations import duration_from
 from worker.scoring.file.event_when import event_field
 from worker.scoring.file.fields import Key, defined, describes, read_each, read_section, whole
 from worker.scoring.file.tree import ListNode, ScalarNode
@@ -20,7 +21,7 @@ PERIODS = ("day", "week", "month")
 
 LIMIT = (
     Key("times", values.integer_between(1, MAX_TIMES), "1 to 1000", "so many awards at most", is_required=True),
-    Key("within", values.duration_from(1_000), "duration", "in any span of this length, up to and with the event"),
+    Key("within", duration_from(1_000), "duration", "in any span of this length, up to and with the event"),
     Key("per", values.one_of(PERIODS), "day, week or month", "in one civil day, ISO week or month of `time_zone`"),
 )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from worker.contracts.instants import MS_PER_DAY
 from worker.scoring.decay import Decay, Drain, Expire, HalfLife, Linear, Percent
 from worker.scoring.file import values
+from worker.scoring.file.durations import duration_from
 from worker.scoring.file.fields import Key, defined, describes, read_section, whole
 from worker.scoring.file.findings import nearest
 from worker.scoring.file.tree import ScalarNode
@@ -49,7 +50,7 @@ PERCENT = (
     Key("rate", _rate, "share: 2% or 0.02", "the share of what is left that goes at each step", is_required=True),
     Key(
         "every",
-        values.duration_from(1_000),
+        duration_from(1_000),
         "duration",
         "time between two steps, counted from Monday, 2001-01-01, in UTC; 1d: at midnight",
         is_required=True,
@@ -65,7 +66,7 @@ DRAIN = (
     ),
     Key(
         "every",
-        values.duration_from(1_000),
+        duration_from(1_000),
         "duration",
         "time between two steps, counted from Monday, 2001-01-01, in UTC; 1d: at midnight",
         is_required=True,
@@ -82,20 +83,20 @@ def _percent(context: Context, node: Node, path: str) -> Percent:
 DECAY = (
     Key(
         "half_life",
-        values.duration_from(1_000),
+        duration_from(1_000),
         "duration",
         "half of the points are left after this time, a quarter after twice of it",
     ),
     Key("percent", _percent, "percent", "a share of what is left goes at each step"),
     Key(
         "linear",
-        values.duration_from(1_000, MAX_LOTS_MS),
+        duration_from(1_000, MAX_LOTS_MS),
         "duration, at most 730d",
         "points go evenly, all of them are gone after this time",
     ),
     Key(
         "expire",
-        values.duration_from(1_000, MAX_LOTS_MS),
+        duration_from(1_000, MAX_LOTS_MS),
         "duration, at most 730d",
         "points stay whole, and go all at once after this time",
     ),

@@ -200,6 +200,20 @@ def sequence(context: Context, node: Node, path: str) -> ListNode:
     )
 
 
+def value_of(node: Node, name: str) -> Node:
+    """Return the value of the key *name* of the mapping *node*; the mapping itself where it has none."""
+    if isinstance(node, MappingNode) and name in node.entries:
+        return node.entries[name][1]
+    return node
+
+
+def entry_of(node: Node, name: str) -> Node:
+    """Return the node of the key *name* of the mapping *node*; the mapping itself where it has none."""
+    if isinstance(node, MappingNode) and name in node.entries:
+        return node.entries[name][0]
+    return node
+
+
 def whole(fields: Fields) -> Fields:
     """
     Return *fields* if nothing in them was refused.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from worker.contracts.event import RESERVED_TYPES
 from worker.contracts.instants import MS_PER_MINUTE
 from worker.scoring.file import values
+from worker.scoring.file.durations import duration_from
 from worker.scoring.file.fields import Fields, Key, defined, describes, read_each, read_section, whole
 from worker.scoring.model import ENGAGEMENT, Activity, InactivityStep
 
@@ -30,14 +31,14 @@ ACTIVITY = (
 INACTIVITY = (
     Key(
         "after",
-        values.duration_from(MS_PER_MINUTE),
+        duration_from(MS_PER_MINUTE),
         "duration",
         "acts when the contact has been idle for so long",
         is_required=True,
     ),
     Key(
         "every",
-        values.duration_from(MS_PER_MINUTE),
+        duration_from(MS_PER_MINUTE),
         "duration",
         "and again each time it has been idle for so much longer",
     ),

@@ -8,7 +8,20 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from worker.scoring.file import values
-from worker.scoring.file.fields import Fields, Key, RefusedError, defined, describes, join, mapping, read_section, whole
+from worker.scoring.file.durations import duration_from
+from worker.scoring.file.fields import (
+    Fields,
+    Key,
+    RefusedError,
+    defined,
+    describes,
+    join,
+    mapping,
+    read_section,
+    value_of,
+    whole,
+)
+from worker.scoring.file.findings import shown
 from worker.scoring.file.idleness import activity, inactivity
 from worker.scoring.file.rules import build_rule, check_bounds, groups, name_groups, rules
 from worker.scoring.file.sales import check_can_hold, check_can_return, feedback, qualify
@@ -56,6 +69,10 @@ def _score(context: Context, node: Node, path: str) -> Fields:
     return fields
 
 
+def _threshold(named: tuple[Tier, Node]) -> float:
+    return named[0].threshold
+
+
 @describes({"type": "object", "minProperties": 1, "additionalProperties": {"type": "number"}})
 def _tiers(context: Context, node: Node, path: str) -> tuple[Tier, ...]:
     entries = mapping(context, node, path).entries
@@ -75,7 +92,8 @@ def _tiers(context: Context, node: Node, path: str) -> tuple[Tier, ...]:
     for (before, _), (tier, value) in pairwise(tiers):
         if tier.threshold <= before.threshold:
             problem = f'"{tier.name}" begins at {tier.threshold:g}, not above "{before.name}" at {before.threshold:g}'
-            fix = "list tiers from the lowest to the highest, each with a threshold of its own"
+            order = ", ".join(f"{one.name}: {one.threshold:g}" for one, _ in sorted(tiers, key=_threshold))
+            fix = f"list tiers from the lowest to the highest, each with a threshold of its own: {{{shown(order)}}}"
             context.report("model.unreachable_tier", value, join(path, tier.name), problem, fix)
     if len(tiers) < len(entries):
         raise RefusedError
@@ -100,7 +118,7 @@ MODEL = (
     Key("time_zone", _time_zone, "IANA time zone", "where a civil day, week or month begins", "UTC"),
     Key(
         "lateness",
-        values.duration_from(0),
+        duration_from(0),
         "duration",
         "events this late still count at their own place in time",
         DEFAULT_LATENESS,
@@ -198,7 +216,7 @@ def _check_tiers(context: Context, model: Model, node: Node) -> None:
             )
             context.report(
                 "model.unreachable_tier",
-                node,
+                value_of(node, tier.name),
                 join("tiers", tier.name),
                 problem,
                 "lower the threshold or raise the cap",
@@ -208,7 +226,7 @@ def _check_tiers(context: Context, model: Model, node: Node) -> None:
             problem = f'no score is in "{lower.name}": "{tier.name}" begins at {tier.threshold:g}, the floor is {model.floor:g}'
             context.report(
                 "model.unreachable_tier",
-                node,
+                value_of(node, tier.name),
                 join("tiers", lower.name),
                 problem,
                 "raise the threshold or lower the floor",

@@ -13,10 +13,12 @@ from worker.scoring.file.fields import (
     RefusedError,
     defined,
     describes,
+    entry_of,
     join,
     mapping,
     read_section,
     sequence,
+    value_of,
     whole,
 )
 from worker.scoring.file.tree import MappingNode, ScalarNode
@@ -181,7 +183,9 @@ def _check_distinct(context: Context, node: Node, path: str, fields: Fields, nam
     _, value = node.entries["rule"]
     if name in named:
         problem = f'a rule "{name}" stands in line {named[name]} already'
-        raise context.refusal("model.duplicate_name", value, path, problem, "give each rule a name of its own")
+        raise context.refusal(
+            "model.duplicate_name", value, path, problem, "remove one of the two, or give it a name of its own"
+        )
     if isinstance(value, ScalarNode):
         named[name] = value.line
 
@@ -231,20 +235,6 @@ def _refuse_keys(context: Context, node: Node, path: str, names: tuple[str, ...]
         context.report("model.conflict", entry_of(node, name), f"{path}.{name}", problem, fix)
     if found:
         raise RefusedError
-
-
-def value_of(node: Node, name: str) -> Node:
-    """Return the value of the key *name* of the mapping *node*; the mapping itself where it has none."""
-    if isinstance(node, MappingNode) and name in node.entries:
-        return node.entries[name][1]
-    return node
-
-
-def entry_of(node: Node, name: str) -> Node:
-    """Return the node of the key *name* of the mapping *node*; the mapping itself where it has none."""
-    if isinstance(node, MappingNode) and name in node.entries:
-        return node.entries[name][0]
-    return node
 
 
 def build_rule(fields: Fields, index: int, decays: dict[int, Decay | None]) -> Rule:

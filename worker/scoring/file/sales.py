@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 from worker.contracts.event import RESERVED_TYPES
 from worker.scoring.file import values
 from worker.scoring.file.attribute_paths import attribute_paths
+from worker.scoring.file.durations import duration_from
 from worker.scoring.file.fields import (
     Fields,
     Key,
@@ -18,6 +19,7 @@ from worker.scoring.file.fields import (
     mapping,
     read_section,
     report_unknown_key,
+    value_of,
     whole,
 )
 from worker.scoring.file.state_when import state_condition
@@ -47,7 +49,7 @@ QUALIFY = (
         "a cooled lead may be ready again at once, or only after `sales.recycled`",
         "rearm",
     ),
-    Key("not_within", values.duration_from(0), "duration", "not ready again within this time of the last time", "0d"),
+    Key("not_within", duration_from(0), "duration", "not ready again within this time of the last time", "0d"),
     Key("exclude", state_condition, "condition on the state", "a lead is not told while this holds"),
     Key("require", attribute_paths, "list of attributes", "what must be known and not empty before a lead is told"),
     Key("include", attribute_paths, "list of attributes", "what is copied into the transition; null where missing"),
@@ -136,19 +138,18 @@ def _one(context: Context, name: str, index: int, node: Node, path: str) -> Feed
 
 
 def check_can_return(context: Context, model: Model, node: Node) -> None:
-    """Report `again: recycle` without the feedback that alone lets a cooled lead be told again."""
+    """Report `again: recycle` without the feedback that alone lets a cooled lead be told again; *node* is `qualify`."""
     if model.qualify is None or model.qualify.again != "recycle":
         return
     recycled = model.feedback.get("sales.recycled")
     if recycled is None or recycled.latch != "open":
         problem = "with `again: recycle` only sales.recycled lets a lead be told again, and it does not open the latch"
-        context.report(
-            "model.conflict", node, "qualify.again", problem, "add `feedback: {sales.recycled: {latch: open}}`"
-        )
+        fix = "add `feedback: {sales.recycled: {latch: open}}`"
+        context.report("model.conflict", value_of(node, "again"), "qualify.again", problem, fix)
 
 
 def check_can_hold(context: Context, model: Model, node: Node) -> None:
-    """Report a `when` that no state of this model can meet, floors and caps considered."""
+    """Report a `when` that no state of this model can meet, floors and caps considered; *node* is `qualify`."""
     if model.qualify is None:
         return
     low = Reading(model.floor, tuple(_bound(group, -inf) for group in model.groups), 0)
@@ -158,8 +159,27 @@ def check_can_hold(context: Context, model: Model, node: Node) -> None:
         max(len(model.tiers) - 1, 0),
     )
     if model.qualify.when.judge(low, high) is False:
-        fix = "compare it with the floors and caps of score and groups"
-        context.report("model.never_holds", node, "qualify.when", "no score of this model can meet this", fix)
+        bounds = ["the score " + _span(low.score, high.score)] if isfinite(high.score) or low.score > 0 else []
+        bounds += [
+            f"{group.name} {_span(low.groups[group.index], high.groups[group.index])}"
+            for group in model.groups
+            if group.floor is not None or group.cap is not None
+        ]
+        problem = f"no score of this model can meet this: {', '.join(bounds) or 'compare its parts'}"
+        fix = "lower the threshold, or raise the floors and caps"
+        context.report("model.never_holds", value_of(node, "when"), "qualify.when", problem, fix)
+
+
+def _span(low: float, high: float) -> str:
+    """
+    Return a range in words.
+
+    >>> _span(0.0, 50.0), _span(float("-inf"), 70.0), _span(5.0, float("inf"))
+    ('lies from 0 to 50', 'is at most 70', 'is at least 5')
+    """
+    if isfinite(low) and isfinite(high):
+        return f"lies from {low:g} to {high:g}"
+    return f"is at most {high:g}" if isfinite(high) else f"is at least {low:g}"
 
 
 def _bound(group: Group, unbounded: float) -> float:

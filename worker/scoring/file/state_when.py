@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.scoring.file import values
 from worker.scoring.file.attribute_paths import attribute_path
+from worker.scoring.file.durations import duration_from
 from worker.scoring.file.field_tests import list_of, operators, read_tests
 from worker.scoring.file.fields import Key, defined, describes, read_each, read_section, whole
 from worker.scoring.file.findings import nearest, shown
@@ -105,7 +106,7 @@ SEEN = (
     Key("times", values.integer_between(1, MAX_TIMES), "1 to 1000", "so many awards at least", "1"),
     Key(
         "within",
-        values.duration_from(1_000),
+        duration_from(1_000),
         "duration",
         "in this time up to now; without it, since the group was last reset",
     ),

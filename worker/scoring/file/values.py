@@ -1,12 +1,12 @@
-"""Readers of single values: text, numbers, durations, names; each refuses with the range it wants."""
+"""Readers of single values: text, numbers, names; each refuses with the range it wants."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
-from worker.contracts.instants import MS_PER_DAY, parse_duration
-from worker.scoring.file.fields import defined, describes, read_each
+from worker.scoring.file.fields import describes, read_each
 from worker.scoring.file.findings import nearest, shown
 from worker.scoring.file.lookalikes import described, skeleton, strange_letter
 from worker.scoring.file.tree import ListNode, MappingNode, ScalarNode
@@ -22,9 +22,9 @@ T = TypeVar("T")
 MAX_POINTS = 1_000_000
 MAX_TEXT = 1_024
 MAX_NAME = 128
-MAX_DURATION_MS = 36_525 * MS_PER_DAY
 MAX_NUMBER = 1e15
 _DECIMALS = 3
+_NUMBER_IN_TEXT = re.compile(r"[-+]?[0-9]{1,12}(\.[0-9]{1,6})?(?![0-9.,])")
 
 
 @describes({"type": ["string", "number", "boolean", "null"]})
@@ -206,27 +206,6 @@ def boolean(context: Context, node: Node, path: str) -> bool:
     return value
 
 
-def duration_from(least_ms: int, most_ms: int = MAX_DURATION_MS) -> Reader:
-    """Return a reader of durations from *least_ms* to *most_ms* (100 years); what is read is in milliseconds."""
-
-    @describes(defined("duration"))
-    def read(context: Context, node: Node, path: str) -> int:
-        value = scalar(context, node, path)
-        example = "write a whole number and a unit: 45s, 30m, 12h, 14d or 2w"
-        if not isinstance(value, str):
-            raise context.refusal("model.wrong_type", node, path, "a duration is wanted here", example)
-        try:
-            ms = parse_duration(value)
-        except ValueError:
-            raise context.refusal("model.bad_value", node, path, "this is no duration", example) from None
-        if not least_ms <= ms <= most_ms:
-            fix = f"write one from {least_ms // 1000}s to {most_ms // MS_PER_DAY}d"
-            raise context.refusal("model.bad_value", node, path, "the duration is out of range", fix)
-        return ms
-
-    return read
-
-
 def one_of(words: Sequence[str]) -> Reader:
     """Return a reader of one of *words*."""
 
@@ -344,4 +323,8 @@ def _type_refusal(context: Context, node: Node, path: str, wanted: str) -> Refus
         case ScalarNode(value=str()):
             found = "text"
     fix = f"write {wanted}" + (", in quotes" if wanted == "text" and found != "text" else "")
+    if wanted in ("a number", "a whole number") and isinstance(node, ScalarNode) and isinstance(node.value, str):
+        number_of = _NUMBER_IN_TEXT.match(node.value.strip())
+        if number_of is not None:
+            fix = f"write {number_of[0]}, without quotes or words"
     return context.refusal("model.wrong_type", node, path, f"{wanted} is wanted here, this is {found}", fix)

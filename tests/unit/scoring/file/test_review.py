@@ -299,6 +299,11 @@ FINE: dict[str, str] = {
         ", decay: {half_life: 9d}", ""
     )
     + "inactivity: [{after: 90d, reset: [engagement]}]\n",
+    "nothing fades where points decide nothing": f"{HEAD}rules:\n"
+    + rule("when: {type: c}, points: 0")
+    + "  - {rule: x, when: {type: b.c}, reset: [engagement]}\n"
+    + "qualify: {when: {attributes.title: ceo, seen: {rule: r}}, rearm: {attributes.title: {not: ceo}}}\n"
+    + FEEDBACK,
     "group of points given by feedback": model(more="groups: {sales: {}}\n").replace(
         "sales.rejected: {latch: open}", "sales.rejected: {latch: open}, sales.accepted: {points: 1, group: sales}"
     ),

@@ -56,6 +56,12 @@ def test_lint_lists_notes_when_asked(run: CliRunner) -> None:
     assert line.startswith("simple-100.yaml:7:1: model.time_zone_missing: note: ")
 
 
+def test_lint_leaves_out_the_cases_beside_a_model(run: CliRunner, tmp_path: Path) -> None:
+    result = run.invoke(app, ["lint", written(tmp_path, GOOD), str(tmp_path / "m.cases.yaml")])
+    assert result.exit_code == 0
+    assert "1 checked, 0 found" in result.stderr
+
+
 def test_findings_on_a_terminal_are_grouped_by_file_and_level() -> None:
     console = Console(file=StringIO(), force_terminal=True, width=160, color_system=None)
     places = [("model.no_rearm", "b.yaml", 3), ("model.wrong_type", "a.yaml", 5), ("model.machine_prone", "a.yaml", 2)]
@@ -212,7 +218,10 @@ def test_new_with_cases_brings_cases_that_hold(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run.invoke(app, ["new", "mine", "--from", start, "--cases"]).exit_code == 0
-    assert (tmp_path / "mine.cases.yaml").read_text("utf-8").startswith("# Cases for mine: ")
+    cases = (tmp_path / "mine.cases.yaml").read_text("utf-8")
+    assert cases.startswith("# Cases for mine: ")
+    assert "`leadscore model test mine.yaml` runs them" in cases
+    assert start not in cases
     result = run.invoke(app, ["test", "mine.yaml"])
     assert result.exit_code == 0, result.stdout
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worker.scoring.file.parts import COMBINATIONS
 from worker.scoring.file.review.branches import TooManyError, branches
 from worker.scoring.file.review.reach import reading_bounds
-from worker.scoring.file.tree import MappingNode
+from worker.scoring.file.tree import ListNode, MappingNode
 from worker.scoring.limits import Calendar
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def telling_in_doubt(context: Context, model: Model, root: MappingNode) -> None:
         qualify_node, qualify = root.entries["qualify"]
         if isinstance(qualify, MappingNode):
             _check_rearm(context, model, qualify_node, qualify)
+            _check_fading(context, model, root, qualify)
         _check_feedback(context, model, qualify_node)
-        _check_fading(context, model, root)
     _check_signs(context, model, root)
     _check_time_zone(context, model, root)
 
@@ -91,13 +92,27 @@ def _check_feedback(context: Context, model: Model, node: Node) -> None:
         context.report("model.no_feedback", node, "feedback", problem, fix)
 
 
-def _check_fading(context: Context, model: Model, root: MappingNode) -> None:
+def _check_fading(context: Context, model: Model, root: MappingNode, qualify: MappingNode) -> None:
+    """Report points that pile up for good, where the score is what makes a lead ready."""
     events = [rule for rule in model.rules if rule.gives and not rule.is_fit]
-    if not events or model.inactivity or any(rule.decay for rule in events) or any(model.drains):
+    if model.inactivity or any(rule.decay for rule in events) or any(model.drains):
+        return
+    if not any(rule.points > 0 for rule in events) or not _asks_for_points(qualify.entries["when"][1]):
         return
     problem = "no points ever go: nothing fades, and there is no `inactivity`; in time every contact becomes ready"
     fix = "add `decay: {half_life: 30d}` to rules or groups, or `inactivity: [{after: 120d, reset: [engagement]}]`"
     context.report("model.never_fades", root.entries["rules"][0], "rules", problem, fix)
+
+
+def _asks_for_points(condition: Node) -> bool:
+    """Whether *condition* looks at the score, at groups or at the tier."""
+    if isinstance(condition, ListNode):
+        return any(map(_asks_for_points, condition.items))
+    entries = condition.entries if isinstance(condition, MappingNode) else {}
+    return any(
+        key in ("score", "tier") or key.startswith("groups.") or (key in COMBINATIONS and _asks_for_points(value))
+        for key, (_, value) in entries.items()
+    )
 
 
 def _check_signs(context: Context, model: Model, root: MappingNode) -> None:
