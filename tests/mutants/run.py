@@ -26,6 +26,8 @@ QUICK = (  # the likeliest to fail first
     "tests/unit/test_worked_numbers.py",
     "tests/unit/pipeline",
     "tests/unit/scoring",
+    "--ignore=tests/unit/scoring/file",  # how models are read: slow, and no mutant is about it
+    "--ignore=tests/unit/scoring/model",
     "tests/property/test_edges.py",
     "tests/property/test_arrival_order.py",
     "tests/property/test_books.py",

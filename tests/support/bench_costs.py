@@ -17,7 +17,7 @@ from worker.clock import cpu_seconds
 from worker.scoring.model import Model
 
 ROUND_EVENTS = 5_000
-"""Half of a stream of 10,000 events: a contact is then written once for six or seven of its events, as in rounds of 20,000 of a long one."""
+"""Half of a stream of 10,000 events: a contact is then written once for six or seven of its events, as in long rounds."""
 _CALIBRATED_ON = 2_000
 
 

@@ -168,7 +168,7 @@ class StoredPartition:
         """Start another process with other versions of the models, and carry everything over, a round for each few contacts."""
         self.models = list(models)
         self.restart()
-        after = self._partition.carried_to
+        after = self._partition.carries_over_from
         if after is None:
             return
         keys = [key for key in sorted(self.values()) if key > after]

@@ -2,7 +2,8 @@
 State of one version of a model, carried over to the next, by the names of rules and groups.
 
 Rules that are gone are dropped, new ones start empty; what a rule had given stays given and fades from here on as the new version
-says. The latch stays: what was told was told.
+says. A rule whose good points became bad ones, or the other way round, is a new one whatever its name. The latch stays: what was
+told was told.
 """
 
 from __future__ import annotations
@@ -60,7 +61,11 @@ class _Passage:
         self._old = old
         self._new = new
         rules = {rule.name: rule for rule in new.rules if not rule.is_fit}
-        self._rules = {rule.index: rules[rule.name] for rule in old.rules if rule.name in rules and not rule.is_fit}
+        self._rules = {
+            rule.index: rules[rule.name]
+            for rule in old.rules
+            if rule.name in rules and not rule.is_fit and (rule.points < 0) == (rules[rule.name].points < 0)
+        }
         groups = new.group_index
         self._groups = {group.index: groups[group.name] for group in old.groups if group.name in groups}
         tiers = {tier.name: rank for rank, tier in enumerate(new.tiers)}

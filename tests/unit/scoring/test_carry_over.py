@@ -11,7 +11,6 @@ from tests.support.small import DAY, HOUR, START, accept, rule
 from worker.scoring.carry_over import Lineage
 from worker.scoring.codec import decode_contact, encode_contact
 from worker.scoring.contact import Contact, ModelState
-from worker.scoring.due import next_due
 from worker.scoring.history import History
 from worker.scoring.matching import Matcher
 from worker.scoring.model import Model
@@ -311,7 +310,7 @@ def test_version_that_is_not_older_is_not_known() -> None:
     assert lineage.find(first, 2) is None
 
 
-def turned(decay: dict[str, Any], points: float) -> tuple[Model, History]:
+def turned(decay: Any, points: float) -> tuple[Model, History]:
     """A rule that gave 60 on day 0, and gives *points* below 0 under the next version, on day 20."""
     old = version(1, {"a": rule("a", 60, decay=decay), **ALONG}, score={"floor": -1000})
     new = version(
@@ -325,14 +324,8 @@ def turned(decay: dict[str, Any], points: float) -> tuple[Model, History]:
     return new, history
 
 
-def test_lots_of_both_signs_are_read_one_by_one() -> None:
-    """60 * (1 - 20/24) = 10 are left of the first; they add up to nothing only on paper."""
-    model, history = turned({"linear": "24d"}, -60)
-    assert groups(model, history, START + 20 * DAY + 1)["engagement"] == pytest.approx(-50.0)
-
-
-def test_due_instants_know_that_lots_of_both_signs_may_rise_and_fall() -> None:
-    """60 - 50 until day 24, then -50: a lead that is ready from -20 cools there."""
-    model, history = turned({"expire": "24d"}, -50)
-    fold = history.head(model)
-    assert next_due(model, fold, is_ready=True, after_ms=fold.at_ms) == START + 24 * DAY
+@pytest.mark.parametrize("decay", [{"linear": "24d"}, {"expire": "24d"}, {"half_life": "24d"}, "none"])
+def test_rule_whose_points_turn_bad_starts_empty(decay: Any) -> None:
+    """Praise that a rule gave once must not stay behind under a name that now stands for blame."""
+    model, history = turned(decay, -60)
+    assert groups(model, history, START + 20 * DAY + 1)["engagement"] == pytest.approx(-60.0)

@@ -86,6 +86,7 @@ def test_feedback_resets_before_any_points_are_given() -> None:
 
 def test_once_key_is_tested_on_the_state_before_the_reset_of_its_own_event() -> None:
     model = small_model(rule("sales.lost", 3, once_per="contact"), feedback={"sales.lost": {"reset": ["engagement"]}})
+    assert folded(model, ("sales.lost", START), ("sales.lost", START + 1)).rules == {}
     fold = folded(model, ("sales.lost", START), ("sales.lost", START + 1), ("sales.lost", START + 2))
     # given, refused by its key but then reset (the key is free again), given
     assert fold.rules[0].value == 3.0
