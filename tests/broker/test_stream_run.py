@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.kafka import Sent, fresh, produce_all, read_all, wait_until
 from tests.support.worker_process import WorkerProcess
+from worker.clock import now_ms
 from worker.contracts.partitioner import partition_of
 
 CANARY = "canary-7f3a"
@@ -87,27 +88,45 @@ def test_a_worker_scores_tells_forwards_and_dead_letters(brokers: str, tmp_path:
     asyncio.run(_scores(brokers, tmp_path, guarantee))
 
 
-async def _unsupported(brokers: str, tmp_path: Path) -> None:
+async def _erased_now(brokers: str, tmp_path: Path) -> None:
     name = fresh("run")
     environ = {
         "LEADSCORE_BROKERS": brokers,
         "LEADSCORE_APP_ID": name,
         "LEADSCORE_INPUT_TOPIC": f"{name}-in",
+        "LEADSCORE_QUALIFICATIONS_TOPIC": f"{name}-q",
         "LEADSCORE_CREATE_TOPICS": "true",
         "LEADSCORE_REPLICATION": "1",
     }
+    key, present_ms = CANARY.encode(), now_ms()
+    events = [
+        json.loads(_event(CANARY, number, kind)) | {"occurred_at": present_ms + number}
+        for number, kind in enumerate(("demo.requested", "contact.erased", "demo.requested"))
+    ]
     worker = WorkerProcess(tmp_path, "w", environ, is_counting=False)
     try:
         await worker.wait_ready()
-        key = CANARY.encode()
-        await produce_all(brokers, f"{name}-in", [Sent(partition_of(key, 4), key, _event(CANARY, 1, "contact.erased"))])
-        assert await worker.wait_ended() == 78
-        (end,) = worker.events("worker_ends")
-        assert "contact.erased" in end["reason"]
+        sent = [Sent(partition_of(key, 4), key, json.dumps(one).encode()) for one in events]
+        await produce_all(brokers, f"{name}-in", sent)
+
+        async def told() -> list[tuple[str, str]]:
+            rows = [row for each in (await read_all(brokers, f"{name}-q")).values() for row in each]
+            return [(one["kind"], one["cause"]) for one in map(json.loads, [row.value for row in rows])]
+
+        async def all_told() -> bool:
+            return len(await told()) >= 3
+
+        await wait_until(all_told, within_s=30, what="three transitions", every_s=0.3)
+        assert await told() == [
+            ("lead.sales_ready", "demo.requested"),
+            ("lead.cooled", "contact.erased"),
+            ("lead.sales_ready", "demo.requested"),
+        ]
+        assert await worker.stop() == 0
         assert CANARY not in worker.log_text()
     finally:
         worker.kill()
 
 
-def test_a_worker_exits_78_at_an_event_that_it_cannot_give_effect_to(brokers: str, tmp_path: Path) -> None:
-    asyncio.run(_unsupported(brokers, tmp_path))
+def test_a_worker_by_the_wall_clock_erases_a_contact_and_begins_anew(brokers: str, tmp_path: Path) -> None:
+    asyncio.run(_erased_now(brokers, tmp_path))

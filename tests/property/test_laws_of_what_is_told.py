@@ -24,10 +24,15 @@ from tests.support.generated_cases import Case, full_cases
 from tests.support.generated_events import delivered, full_happenings
 from tests.support.generated_models import full_models, lateness_ms
 from tests.support.shrunk_cases import tried_on_shrunk_cases
+from worker.contracts.instants import parse_instant
 
 Json = dict[str, Any]
 SLOW = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 GRACE = 5_000
+KINDS = ("lead.sales_ready", "lead.cooled", "lead.tier_changed")
+OF_AN_ERASURE = {
+    "id", "kind", "schema", "contact_id", "model", "version", "digest", "sequence", "cause", "at", "epoch",
+}  # fmt: skip
 OF_THE_PARTITION = ("dead_lettered", "forwarded", "replayed")
 OF_A_MODEL = ("effective", "duplicate", "without_effect")
 BAD_VALUES = (
@@ -169,6 +174,32 @@ def test_law_8_readiness_and_cooling_alternate_and_sequences_rise_by_one(case: C
         tiers = [next(iter(case.model["tiers"])), *(one["tier"] for one in story)]
         assert all(before != after for before, after in pairwise(tiers))
     assert len({one["id"] for one in told}) == len(told)
+
+
+@SLOW
+@given(full_cases())
+@tried_on_shrunk_cases
+def test_law_8_each_transition_knows_the_one_before(case: Case) -> None:
+    """Sales reads one record alone: what it says of the past must be what was told then."""
+    told = read_history(model_of(case.model), case.arrived, case.looks, publish_tiers=True).told
+    lowest = next(iter(case.model.get("tiers", {})), None)
+    for story in _stories(told, *KINDS):
+        before: Json = {"score": 0.0, "tier": lowest}
+        readies: list[int] = []
+        for one in story:
+            if one["cause"] == "contact.erased":
+                assert set(one) == OF_AN_ERASURE
+                continue
+            if one["kind"] == "lead.sales_ready":
+                readies.append(one["at"])
+            assert (one["previous_score"], one.get("previous_tier")) == (before["score"], before.get("tier"))
+            instants = [
+                None if name not in one else parse_instant(one[name]) for name in ("first_ready_at", "last_ready_at")
+            ]
+            assert instants == [readies[0] if readies else None, readies[-1] if readies else None]
+            sizes = [abs(reason["points"]) for reason in one["reasons"]]
+            assert sizes == sorted(sizes, reverse=True)
+            before = one
 
 
 def _stories(told: list[Json], *kinds: str) -> list[list[Json]]:

@@ -89,4 +89,15 @@ SHRUNK: dict[str, Case] = {
         _event("b", MINUTE, "contact.updated"),
         _event("a", 0, "contact.updated", title="founder"),
     ),
+    "an attribute that was removed, forgotten by a restart, and set again": _case(
+        {
+            "lateness": "1d",
+            "rules": [VIEWED],
+            "qualify": QUALIFY | {"include": ["attributes.a", "attributes.b", "attributes.c"]},
+        },
+        _event("a", 0, "contact.updated", a="x", b=None, c="y"),
+        _event("b", DAY + 1, "contact.updated", b="z"),
+        _event("c", 2 * DAY + 2),
+        cuts=(2,),
+    ),
 }

@@ -56,7 +56,10 @@ class SmallWorker:
         keys = sorted(key for key in self.values if key[0] > 1 and key > after)
         self.partition.carry_over(keys[:_BATCH], self.get_many, is_last=len(keys) <= _BATCH)
         self.close()
-        return len(keys) > _BATCH
+        if len(keys) > _BATCH:
+            return True
+        self.close()  # what only the states before needed goes in a round of its own
+        return False
 
     def take(self, *values: bytes) -> list[Output]:
         """Fold events, one round; return what it put out."""

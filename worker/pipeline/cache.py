@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from worker.pipeline.graves import contact_of_grave, grave_key
 from worker.scoring.codec import decode_contact, fence_of
-from worker.scoring.contact import NO_FENCE, Contact
+from worker.scoring.contact import NO_FENCE, TYPICAL_BYTES, Contact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +32,7 @@ class ContactCache:
         "_models",
         "contacts",
         "dirty",
+        "dirty_bytes",
         "has_graves",
         "in_flight",
         "lineage",
@@ -48,6 +49,7 @@ class ContactCache:
         self.lineage: Lineage | None = None  # earlier versions of models under which values may still be written
         self.contacts: dict[bytes, Contact] = {}
         self.dirty: dict[bytes, Contact] = {}
+        self.dirty_bytes = 0  # about what the changed contacts will take when they are written
         self.in_flight: dict[bytes, Contact] = {}
 
     def load(self, keys: Iterable[bytes], get_many: GetMany) -> None:
@@ -86,13 +88,16 @@ class ContactCache:
 
     def touch(self, key: bytes, contact: Contact) -> None:
         """Note that the open round has changed *contact*."""
-        contact.is_dirty = True
-        self.dirty[key] = contact
+        if not contact.is_dirty:
+            contact.is_dirty = True
+            self.dirty[key] = contact
+            self.dirty_bytes += max(TYPICAL_BYTES, contact.size_bytes)
 
     def close_round(self) -> dict[bytes, Contact]:
         """Return the changed contacts; they are in flight until `settle`."""
         closed = self.in_flight = self.dirty
         self.dirty = {}
+        self.dirty_bytes = 0
         return closed
 
     def settle(self) -> None:

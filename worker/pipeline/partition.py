@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.contracts.event_rules import ERASURE_TYPE
+from worker.contracts.event_rules import ERASURE_TYPE, UPDATE_TYPE
 from worker.errors import StateError
 from worker.pipeline.cache import ContactCache
 from worker.pipeline.closing import Closing
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from worker.scoring.model import Model
-
-_TYPICAL_VALUE_BYTES = 300
 
 
 class Partition:
@@ -79,7 +77,10 @@ class Partition:
             check_terms(stored, self._models, options, self._where)
         self.next_offset = 0 if stored is None else stored.next_offset
         self.pending = 0
-        self._left_behind: list[bytes] = []
+        self._unneeded: list[
+            bytes
+        ] = []  # rows of older models, once the open round says that nothing is written under them
+        self._left_behind: list[bytes] = []  # those of which a durable round has said so
         self._is_first_grave = False
         self._time_ms = None if stored is None else stored.time_ms
         self._revision = 0 if stored is None else stored.revision
@@ -122,7 +123,7 @@ class Partition:
     def dirty_bytes(self) -> int:
         """Estimate of the bytes that the open round will write."""
         waiting = sum(len(output.value or b"") for output in self._effects.outputs)
-        return len(self._cache.dirty) * _TYPICAL_VALUE_BYTES + waiting
+        return self._cache.dirty_bytes + waiting
 
     @property
     def cached_contacts(self) -> int:
@@ -170,6 +171,8 @@ class Partition:
                 self._effects.count("clamped")
             contact.fence = Fence(epoch, record.offset, 0)
             self._cache.touch(found.key, contact)
+            if found.event.type == UPDATE_TYPE and record.value is not None:
+                self._cache.dirty_bytes += len(record.value)
 
     def _fold_event(self, found: Matched, contact: Contact) -> bool:
         """Fold one event under each model that keeps it; whether anything of *contact* changed."""
@@ -281,7 +284,7 @@ class Partition:
             self._carried_to = keys[-1]
         if is_last:
             self._carried_to = b""
-            self._left_behind = [
+            self._unneeded = [
                 model_key(name, version) for name, versions in self._older.items() for version in versions
             ]
             self._older = {}
@@ -318,7 +321,13 @@ class Partition:
         has_moved = position is not None and position > self.next_offset
         effects = self._effects
         if not (
-            self.pending or self._cache.dirty or effects.outputs or effects.stale_due or has_moved or self._left_behind
+            self.pending
+            or self._cache.dirty
+            or effects.outputs
+            or effects.stale_due
+            or has_moved
+            or self._unneeded
+            or self._left_behind
         ):
             return None
         if self._cache.in_flight:
@@ -367,4 +376,6 @@ class Partition:
 
     def settled(self) -> None:
         """Take note that the drained round is durable and in the store: its contacts may leave memory again."""
+        self._left_behind += self._unneeded
+        self._unneeded = []
         self._cache.settle()

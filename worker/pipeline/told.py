@@ -103,7 +103,7 @@ def score_row(model: Model, state: ModelState, at_ms: int) -> tuple[ScoreRow, in
         digest=model.digest,
     )
     due_ms = -1 if state.due_ms is None else state.due_ms
-    numbers = pack(f">d{len(row.groups)}dBqI", row.score, *row.groups.values(), reading.tier, due_ms, model.version)
+    numbers = pack(f">d{len(row.groups)}dIqI", row.score, *row.groups.values(), reading.tier, due_ms, model.version)
     return row, hash64(numbers + status.encode())
 
 

@@ -128,6 +128,8 @@ class _Passage:
         new = old.copy()
         if before.decay != after.decay:
             _convert(before, after, new, at_ms)
+        if before.once_per != after.once_per:
+            new.keys = {0: None} if old.keys and after.once_per == () else None
         if after.limit is None or not _remembers_alike(before, after):
             new.times = None
         if self._new.seen_kept.get(after.index) is None:
@@ -161,7 +163,7 @@ class _Passage:
         for place, (index, key) in enumerate(old.matches):
             rule = self._rules.get(index)
             if rule is not None:
-                matches.append((rule.index, key if rule.once_per is not None else None))
+                matches.append((rule.index, _key_under(rule, key)))
                 residue = -1 if old.residues is None else old.residues[place]
                 residues.append(residue if rule.name in self._same_when else -1)
         order = sorted(range(len(matches)), key=lambda place: matches[place][0])
@@ -180,6 +182,13 @@ class _Passage:
             update=update,
             given=given,
         )
+
+
+def _key_under(rule: Rule, key: int | None) -> int | None:
+    """Return the once-key under *rule* of an event that had *key* before."""
+    if rule.once_per is None:
+        return None
+    return key if rule.once_per else 0
 
 
 def _convert(before: Rule, after: Rule, state: RuleState, at_ms: int) -> None:

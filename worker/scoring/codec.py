@@ -89,7 +89,9 @@ def encode_contact(contact: Contact, models: Sequence[Model], fire_ms: int | Non
     for model, state in zip(models, contact.models, strict=True):
         if state is not None:
             states[model.name] = _pack_state(model, state)
-    return pack_header(contact.fence, fire_ms) + _encode(states)
+    value = pack_header(contact.fence, fire_ms) + _encode(states)
+    contact.size_bytes = len(value)
+    return value
 
 
 def decode_contact(
@@ -104,6 +106,7 @@ def decode_contact(
     contact = Contact(len(models))
     contact.fence = fence_of(value)
     contact.stored_fire_ms = fire_of(value)
+    contact.size_bytes = len(value)
     contact.others = _decode_models(body_of(value))
     erased = contact.others.pop(_ERASED, None)
     if erased is not None:

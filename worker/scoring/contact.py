@@ -15,6 +15,10 @@ UNKNOWN_MS = -1
 """A due instant that has to be computed anew; no event is that old."""
 
 
+TYPICAL_BYTES = 300
+"""Of the stored value of a contact with a few events and no attributes."""
+
+
 class Fence(NamedTuple):
     """What a stored value includes: compares as (epoch, offset, revision)."""
 
@@ -44,7 +48,17 @@ class ModelState:
 class Contact:
     """All that is known of one contact."""
 
-    __slots__ = ("carried", "erased_ms", "fence", "is_buried", "is_dirty", "models", "others", "stored_fire_ms")
+    __slots__ = (
+        "carried",
+        "erased_ms",
+        "fence",
+        "is_buried",
+        "is_dirty",
+        "models",
+        "others",
+        "size_bytes",
+        "stored_fire_ms",
+    )
 
     def __init__(self, models: int) -> None:
         self.models: list[ModelState | None] = [None] * models
@@ -52,6 +66,7 @@ class Contact:
         self.fence = NO_FENCE
         self.stored_fire_ms: int | None = None  # its place in the due index as last written
         self.is_dirty = False
+        self.size_bytes = TYPICAL_BYTES  # of its value as last stored
         self.carried: list[int] = []  # models whose state was written by an earlier version of theirs
         self.erased_ms: int | None = None  # event time of its last erasure: what is not newer has no effect
         self.is_buried = False  # the open round has erased it

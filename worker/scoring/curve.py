@@ -28,10 +28,20 @@ class Curve:
     """
     The group sums of a fold from *start_ms* on, up to the next instant at which a step, an expiry or a `seen` changes it.
 
-    Points of one form of decay and sign are one term.
+    Points of one form of decay in a group are one term: together they keep one sign while they fade.
     """
 
-    __slots__ = ("_constant", "_facts", "_fading", "_model", "_pools", "_share", "_single", "_start_ms")
+    __slots__ = (
+        "_constant",
+        "_facts",
+        "_fading",
+        "_model",
+        "_pools",
+        "_share",
+        "_single",
+        "_start_ms",
+        "work",
+    )
 
     def __init__(self, model: Model, fold: Fold, start_ms: int) -> None:
         self._model = model
@@ -39,7 +49,8 @@ class Curve:
         self._facts = facts_of(model, fold, start_ms)
         self._constant = [0.0] * len(model.groups)
         self._single: list[tuple[Rule, RuleState]] = []  # read one by one: capped, or dated lots
-        fading: dict[tuple[int, Fading, bool], float] = {}
+        fading: dict[tuple[int, Fading], float] = {}
+        sizes: dict[tuple[int, Fading], float] = {}
         lots = 0
         for index, state in fold.rules.items():
             rule = model.rules[index]
@@ -51,8 +62,10 @@ class Curve:
             elif decay is None:
                 self._constant[rule.group] += state.value
             else:
-                term = (rule.group, decay, state.value > 0)
-                fading[term] = fading.get(term, 0.0) + decay.left(state.value, state.reference_ms, start_ms)
+                term = (rule.group, decay)
+                left = decay.left(state.value, state.reference_ms, start_ms)
+                fading[term] = fading.get(term, 0.0) + left
+                sizes[term] = sizes.get(term, 0.0) + abs(left)
         self._add_constants(model, fold, start_ms)
         self._pools: list[tuple[int, Drain, Pool]] = [
             (index, drain, pool)
@@ -61,7 +74,14 @@ class Curve:
         ]
         terms = len(fold.rules) + 2 * len(fold.extras) + len(fold.adjustments) + len(model.fit_rules) + lots
         self._share = _ROUNDING * (terms + _TERMS)
-        self._fading = [(group, decay, value) for (group, decay, _), value in fading.items() if value]
+        # The sum, and how large its parts are: where they cancel each other out, rounding is still theirs.
+        self._fading = [
+            (term[0], term[1], value, sizes[term] / abs(value) if value else 0.0, sizes[term])
+            for term, value in fading.items()
+            if sizes[term]
+        ]
+        self.work = terms + lots
+        """About how many additions one look takes."""
 
     def _add_constants(self, model: Model, fold: Fold, start_ms: int) -> None:
         """Add what does not fade: fit, points by hand, those of idleness and of sales."""
@@ -81,7 +101,7 @@ class Curve:
     @property
     def is_stepped(self) -> bool:
         """Whether it only changes at whole steps, so that it may stand still for long."""
-        return not any(isinstance(decay, HalfLife) for _, decay, _ in self._fading) and not any(
+        return not any(isinstance(decay, HalfLife) for _, decay, _, _, _ in self._fading) and not any(
             isinstance(rule.decay, HalfLife) for rule, _ in self._single
         )
 
@@ -105,10 +125,11 @@ class Curve:
         sums = self._constant.copy()
         size = sum(map(abs, sums))
         start_ms = self._start_ms
-        for group, decay, value in self._fading:
-            left = decay.left(value, start_ms, positive_ms if value > 0 else negative_ms)
+        for group, decay, value, share, parts in self._fading:
+            at_ms = positive_ms if value > 0 else negative_ms
+            left = decay.left(value, start_ms, at_ms)
             sums[group] += left
-            size += abs(left)
+            size += abs(left) * share if share else decay.left(parts, start_ms, at_ms)
         for rule, state in self._single:
             left = contribution(rule, state, positive_ms if state.value > 0 else negative_ms)
             sums[rule.group] += left

@@ -17,6 +17,8 @@ HORIZON_MS = 4_102_444_800_000
 """2100-01-01: no event lies behind it, so nothing is looked for there."""
 _IDLE_STEPS = 64
 _LOOKS = 4_000
+_LEAST_LOOKS = 256  # some four times what finds one second among all up to the horizon
+_LIGHT = 64  # additions a look up to which looks are not counted dearer
 _SECOND_MS = 1_000
 _SAFE_SPANS_MS = (30 * 86_400_000, 3 * 86_400_000, 3 * 3_600_000)
 
@@ -164,7 +166,7 @@ def _first_change(model: Model, fold: Fold, watch: Watch, after_ms: int, before_
     if curve.is_constant or not fold.is_scored:
         return first * _SECOND_MS if _changes_at(model, fold, watch, first * _SECOND_MS) else None
     spans = [(first, (min(before_ms, HORIZON_MS) - 1) // _SECOND_MS)]
-    for _ in range(_LOOKS):
+    for _ in range(max(_LEAST_LOOKS, _LOOKS * _LIGHT // (_LIGHT + curve.work))):
         if not spans:
             return None
         first, last = spans.pop()

@@ -30,10 +30,11 @@ def pack_fold(model: Model, fold: Fold, newest_ms: int) -> list[Any]:
         for index, p in fold.pools.items()
     ]
     adjustments = [[a.group, _number(a.points), newest_ms - a.expires_ms] for a in fold.adjustments]
-    places = model.attribute_places
-    attributes = {
-        places[name]: [newest_ms - dated_ms, pack_value(fold.attributes.get(name))]
-        for name, dated_ms in fold.attribute_dates.items()
+    dates = fold.attribute_dates
+    attributes = {  # in one order, whatever came first
+        place: [newest_ms - dates[name], pack_value(fold.attributes.get(name))]
+        for place, name in enumerate(model.attribute_names)
+        if name in dates
     }
     return cut(
         [

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from worker.scoring.model import NEVER_MS
 from worker.scoring.reading import contribution, left
+from worker.scoring.state import scaled
 
 if TYPE_CHECKING:
     from worker.scoring.model import InactivityStep, Model
@@ -202,7 +203,7 @@ def _scale(model: Model, fold: Fold, group: int, factor: float, at_ms: int, *, a
         extras.scale(factor, also_negative=also_negative)
     if fold.adjustments:
         fold.adjustments = tuple(
-            one._replace(points=one.points * factor)
+            one._replace(points=scaled(one.points, factor))
             if one.group == group and (also_negative or one.points > 0)
             else one
             for one in fold.adjustments

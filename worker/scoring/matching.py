@@ -69,7 +69,8 @@ class Trace:
             self.gain += max(0.0, model.feedback_by_index[feedback].points or 0.0)
         if given is not None:
             self.gain += max(0.0, given.points)
-            self.lowers = self.lowers or given.points < 0
+            # One that expires may push out another, and that one may have been worth more.
+            self.lowers = self.lowers or given.points < 0 or given.expires_ms is not None
         self.code = -1
         if len(matches) <= 1 and feedback < 0 and residues is None and update is None and given is None:
             self.code = code_of(matches[0][0] if matches else -1, is_keyed=self.key is not None, is_life=is_life)

@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from worker.scoring.fit import Fit
 
 
+MOST_POINTS = 1e100
+"""Nothing grows beyond: a factor above 1 at each spell of idleness would end in an infinity, which no score can show."""
+
+
+def scaled(points: float, factor: float) -> float:
+    """
+    Return *points* times *factor*, within bounds that only a factor above 1, many times over, can reach.
+
+    >>> scaled(20.0, 0.5), scaled(-1e99, 1000.0)
+    (10.0, -1e+100)
+    """
+    return max(-MOST_POINTS, min(MOST_POINTS, points * factor))
+
+
 class RuleState:
     """What a rule has given to one contact."""
 
@@ -46,10 +60,10 @@ class RuleState:
     def scale(self, factor: float) -> None:
         """Multiply what was given by *factor*; reference instants stay."""
         if self.lots is None:
-            self.value *= factor
+            self.value = scaled(self.value, factor)
         else:
             for given_ms in self.lots:
-                self.lots[given_ms] *= factor
+                self.lots[given_ms] = scaled(self.lots[given_ms], factor)
             self.value = sum(self.lots.values(), 0.0)
 
 
@@ -78,12 +92,12 @@ class Extras:
 
     def scale(self, factor: float, *, also_negative: bool) -> None:
         """Multiply what is above 0, or all of it, by *factor*."""
-        self.inactivity *= factor
-        self.feedback *= factor
-        self.adjusted *= factor
+        self.inactivity = scaled(self.inactivity, factor)
+        self.feedback = scaled(self.feedback, factor)
+        self.adjusted = scaled(self.adjusted, factor)
         if also_negative:
-            self.penalties *= factor
-            self.deducted *= factor
+            self.penalties = scaled(self.penalties, factor)
+            self.deducted = scaled(self.deducted, factor)
 
     @property
     def positive(self) -> float:
@@ -140,7 +154,7 @@ class Pool:
 
     def scale(self, drain: Drain, factor: float, at_ms: int) -> None:
         """Multiply what is left at *at_ms* by *factor*."""
-        self.value = self.left(drain, at_ms) * factor
+        self.value = scaled(self.left(drain, at_ms), factor)
         self.reference_ms = at_ms
 
 

@@ -112,7 +112,11 @@ class Settings:
         "",
         "Transitions before this instant are kept back, so that a replayed history floods nobody; empty: all are told.",
     )
-    publish_tiers: bool = _scoring(kinds.FLAG, "false", "Whether `lead.tier_changed` is told too.")
+    publish_tiers: bool = _scoring(
+        kinds.FLAG,
+        "false",
+        "Whether `lead.tier_changed` is told too; of contacts that are known already, from their next event on.",
+    )
     publish_model_changes: bool = _scoring(
         kinds.FLAG,
         "false",

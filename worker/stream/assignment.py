@@ -252,6 +252,7 @@ class Assignment:
             one.carry_over(keys, is_last=len(keys) < _CARRIED_A_ROUND)
             await one.settle_round()
             carried += len(keys)
+        await one.settle_round()  # without the rows that only the states before needed
         log_event(_log, logging.INFO, "carry_over_ended", partition=one.number, contacts=carried)
 
     def _start(self, scoring: PartitionLike, partition: int, first: int, end: int) -> int:

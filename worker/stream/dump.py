@@ -78,8 +78,8 @@ def decode_changelog(
         if key == PARTITION_KEY:
             row, where = decode_partition_row(value), f"{topic}[{partition}]"
             check_models(row, models, where)
-            of_partition = {name: stored for (number, name), stored in values.items() if number == partition}
-            lineages[partition] = load_lineage(older_versions(row, models)[0], partial(_look_up, of_partition), where)
+            older, _ = older_versions(row, models)
+            lineages[partition] = load_lineage(older, partial(_look_up, values, partition), where)
     return [
         (key, decode_contact(value, models, matchers, lineages.get(partition)))
         for (partition, key), value in values.items()
@@ -87,8 +87,8 @@ def decode_changelog(
     ]
 
 
-def _look_up(values: Mapping[bytes, bytes], keys: Sequence[bytes]) -> list[bytes | None]:
-    return [values.get(key) for key in keys]
+def _look_up(values: Mapping[tuple[int, bytes], bytes], partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+    return [values.get((partition, key)) for key in keys]
 
 
 def _reached(rows: Sequence[PartitionRow], models: Sequence[Model], changelog: str) -> int:
