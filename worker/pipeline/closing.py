@@ -42,10 +42,10 @@ class Closing:
         if fire_ms != contact.stored_fire_ms:
             closed.due.append(DueChange(key, contact.stored_fire_ms, fire_ms))
             contact.stored_fire_ms = fire_ms
-        if contact.is_buried:
-            self._bury(key, contact, closed)
         if not contact.is_empty:
             closed.puts[key] = encode_contact(contact, self._models, fire_ms)
+        if contact.is_buried:  # after the contact's own value: of what is left of it, that one must not be the older
+            self._bury(key, contact, closed)
 
     def _bury(self, key: bytes, contact: Contact, closed: Round) -> None:
         """Write the gravestone of an erased contact; where nothing newer is known of it, everything else of it goes."""

@@ -193,6 +193,7 @@ class Partition:
 
     def _erase(self, found: Matched, contact: Contact) -> None:
         """Forget everything of *contact* that is not newer than its erasure, under models that are not loaded too."""
+        self._effects.count("erased")
         for steps in self._steps:
             steps.erase(contact, found, self._handled_until(steps.model, found.newest_ms))
         contact.others = {}
@@ -273,13 +274,16 @@ class Partition:
             for index in contact.carried:
                 state = contact.models[index]
                 if state is not None:
-                    self._steps[index].change_model(key, state)
+                    steps = self._steps[index]
+                    steps.change_model(key, state, self._handled_until(steps.model, self.newest_ms))
                 self._effects.count("carried_over", 1, self._models[index].name)
             if contact.carried:
                 contact.carried = []
                 epoch, offset, revision = contact.fence
                 contact.fence = Fence(epoch, offset, revision + 1)
                 self._cache.touch(key, contact)
+            elif not contact.is_dirty:
+                del self._cache.contacts[key]  # a million of them would fill the memory
         if keys:
             self._carried_to = keys[-1]
         if is_last:

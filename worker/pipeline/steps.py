@@ -143,12 +143,16 @@ class Steps:
         else:
             contact.models[self._index] = None
 
-    def change_model(self, key: bytes, state: ModelState) -> None:
-        """Evaluate *state* for the first time under a new version: sales hears of it only where the deployment asks for that."""
+    def change_model(self, key: bytes, state: ModelState, time_ms: int | None) -> None:
+        """
+        Evaluate *state* for the first time under a new version, as of the partition's time *time_ms*.
+
+        Sales hears of it only where the deployment asks for that.
+        """
         latch = state.latch
         if state.evaluated_ms is None:
             return
-        at_ms = max(state.evaluated_ms, state.history.newest_ms or 0, latch.told_ms or 0)
+        at_ms = max(state.evaluated_ms, state.history.newest_ms or 0, latch.told_ms or 0, time_ms or 0)
         fold = state.history.head_at(self.model, at_ms)
         news = evaluate(self.model, fold, latch, at_ms, may_qualify=True)
         state.evaluated_ms = at_ms

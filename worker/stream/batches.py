@@ -56,8 +56,13 @@ def outputs_of(round_: Round) -> dict[TopicPartition, list[Row]]:
 
 
 def changelog_of(round_: Round) -> list[Row]:
-    """Return the changelog rows of *round_*: tombstones, then values, the partition row last."""
-    return [*(Row(key, None) for key in round_.deletes), *(Row(key, value) for key, value in round_.puts.items())]
+    """
+    Return the changelog rows of *round_*: values, then tombstones, the partition row last.
+
+    At least once, a crash may leave any beginning of them: a gravestone then stands before what it is for is gone.
+    """
+    *values, partition_row = (Row(key, value) for key, value in round_.puts.items())
+    return [*values, *(Row(key, None) for key in round_.deletes), partition_row]
 
 
 async def send(producer: BatchProducer, rows: dict[TopicPartition, list[Row]]) -> dict[TopicPartition, Acked]:

@@ -62,7 +62,11 @@ def _silence(app: WorkerApp) -> str:
 
 
 def _why_not_ready(app: WorkerApp) -> str:
-    return "waiting for the group" if not app.assignment.awaited else "restoring state from the changelog"
+    if not app.assignment.awaited:
+        return "waiting for the group"
+    if any(one.is_carrying_over for one in app.assignment.owned.values()):
+        return "carrying stored contacts over to a new version of a model"
+    return "restoring state from the changelog"
 
 
 def _partitions(app: WorkerApp) -> list[PartitionStatus]:
@@ -84,7 +88,7 @@ def _partitions(app: WorkerApp) -> list[PartitionStatus]:
         found.append(
             PartitionStatus(
                 partition=number,
-                phase="running",
+                phase="carrying_over" if one.is_carrying_over else "running",
                 position=one.next_offset,
                 lag_records=None if lag is None else lag.records,
                 lag_seconds=None if lag is None else round(lag.seconds, 3),

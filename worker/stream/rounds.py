@@ -111,6 +111,11 @@ class OwnedPartition:
         return bool(self._backlog) or self.scoring.pending > 0
 
     @property
+    def is_carrying_over(self) -> bool:
+        """Whether stored contacts are still being carried over to a new version of a model; nothing is read before."""
+        return self.scoring.carries_over_from is not None
+
+    @property
     def has_backlog(self) -> bool:
         """Whether polled records wait to be folded."""
         return bool(self._backlog)

@@ -46,7 +46,7 @@ class Timers:
         if self._is_wall and one.has_read_everything and one.progress is not None:
             # Not this machine's present: the moment at which the broker said that nothing is left to read.
             one.scoring.advance_wall(one.progress.polled_ms)
-        if one.scoring.carries_over_from is not None:
+        if one.is_carrying_over:
             return  # its contacts are still those of an earlier version of a model
         before: list[Due] = []
         while (until := one.scoring.due_until()) is not None:

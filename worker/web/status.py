@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Phase = Literal["waiting", "restoring", "running"]
+Phase = Literal["waiting", "restoring", "carrying_over", "running"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
