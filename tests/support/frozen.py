@@ -30,7 +30,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, Mapping):
-        return {_plain(key): _plain(one) for key, one in value.items()}
+        plain = {_plain(key): _plain(one) for key, one in value.items()}
+        # Names of attributes have no order; that of rules and groups counts, sums depend on it.
+        return dict(sorted(plain.items())) if all(isinstance(key, str) for key in plain) else plain
     if isinstance(value, AbstractSet):
         return sorted((_plain(one) for one in value), key=repr)
     if isinstance(value, tuple | list):

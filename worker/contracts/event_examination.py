@@ -222,10 +222,9 @@ def _is_time(value: object) -> bool:
     """Whether *value* is an instant of the years 1 to 9999: `9999-12-31` is how people write never."""
     if isinstance(value, str):
         try:
-            parse_instant(value)
+            value = parse_instant(value)
         except ValueError:
             return False
-        return True
     return _is_integer(value) and _MIN_YEAR_1_MS <= value <= _MAX_YEAR_9999_MS  # type: ignore[operator]
 
 

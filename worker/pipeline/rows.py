@@ -91,7 +91,7 @@ def load_lineage(
             raise StateError(
                 where=where,
                 problem=f"version {version} of model {name} wrote here, and its content is not stored",
-                fix=f"load version {version}, or start under another LEADSCORE_APP_ID",
+                fix="restore the changelog that holds it, or start under another LEADSCORE_APP_ID",
             )
         models.append(parse_model(_decode_text(body_of(value)), f"{name} version {version}, as stored"))
     return Lineage(models)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 HORIZON_MS = 4_102_444_800_000
 """2100-01-01: no event lies behind it, so nothing is looked for there."""
-_IDLE_STEPS = 64
+_IDLE_STEPS = 64  # passed in one search where each needs a look at the score
+_UNWATCHED_STEPS = 1_024  # where none does
 _LOOKS = 4_000
 _LEAST_LOOKS = 256  # some four times what finds one second among all up to the horizon
 _LIGHT = 64  # additions a look up to which looks are not counted dearer
@@ -61,7 +62,7 @@ def next_due(
     is_watched = is_ready or tier is not None
     if step_ms == NEVER_MS and not is_watched:
         return None
-    for _ in range(_IDLE_STEPS):
+    for _ in range(_IDLE_STEPS if is_watched else _UNWATCHED_STEPS):
         stop_ms = min(step_ms, _next_turn(model, fold, after_ms)) if is_watched else step_ms
         if is_watched:
             changed_ms = _first_change(model, fold, watch, after_ms, min(stop_ms, until_ms + 1))

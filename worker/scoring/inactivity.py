@@ -66,10 +66,10 @@ def acts(model: Model, fold: Fold, step: InactivityStep, at_ms: int) -> bool:
         return True
     if step.points is None or step.points == 0:
         return False
-    return step.points > 0 or _is_all_good(model, fold, step.group) or _taken(model, fold, step, at_ms)[0] > 0
+    return step.points > 0 or _is_all_good(model, fold, step.group, at_ms) or _taken(model, fold, step, at_ms)[0] > 0
 
 
-def _is_all_good(model: Model, fold: Fold, group: int) -> bool:
+def _is_all_good(model: Model, fold: Fold, group: int, at_ms: int) -> bool:
     """Whether *group* holds points above 0 and none below, so that a step surely finds some to take: no sum is needed to see that."""
     floor = model.groups[group].floor
     extras = fold.extras.get(group)
@@ -83,7 +83,8 @@ def _is_all_good(model: Model, fold: Fold, group: int) -> bool:
         if value and model.rules[index].group == group:
             if value < 0:
                 return False
-            has_some = has_some or state.lots is None  # dated lots may be worth nothing by now
+            # Without decay it is worth something still; whatever fades may be worth nothing by now.
+            has_some = has_some or model.rules[index].decay is None or left(model.rules[index], state, at_ms) > 0
     return has_some
 
 

@@ -106,8 +106,10 @@ def read_source(source: str | Path) -> tuple[str, str]:
         return name, raw.decode("utf-8")
     except OSError as error:
         problem = f"the file cannot be read: {error.strerror or error}"
+        fix = f"name a readable file, or one of: {', '.join(shipped_models())}"
     except UnicodeDecodeError as error:
         problem = f"the file is no UTF-8 text (byte {error.start})"
+        fix = "save it as UTF-8"
     raise refusal(
         [
             Finding(
@@ -117,7 +119,7 @@ def read_source(source: str | Path) -> tuple[str, str]:
                 1,
                 "",
                 problem,
-                f"name a readable file, or one of: {', '.join(shipped_models())}",
+                fix,
             )
         ]
     )

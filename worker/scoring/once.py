@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from worker.contracts.event import Event
     from worker.scoring.model import FieldPath
 
+_CACHED_LENGTH = 128
+"""Longer texts are hashed each time: the cache is bounded by entries, and must be in bytes too."""
 KEYS_KEPT = 200
 """Keys remembered a rule and contact; when full, the oldest goes."""
 
@@ -47,11 +49,11 @@ def once_key(event: Event, fields: Sequence[FieldPath]) -> tuple[int, bool]:
     if len(fields) == 1:
         value = field_value(event, fields[0])
         if type(value) is str:  # the usual case: one id
-            return _text_key(value), False
+            return _text_key(value) if len(value) <= _CACHED_LENGTH else hash64(b's"' + value.encode()), False
         values = [value]
     else:
         values = [field_value(event, field) for field in fields]
-        if all(type(value) is str for value in values):
+        if all(type(value) is str and len(value) <= _CACHED_LENGTH for value in values):
             return _texts_key(tuple(values)), False
     return hash64(_canonical(values)), all(value is None for value in values)
 

@@ -155,23 +155,12 @@ def read(model: Model, fold: Fold, at_ms: int) -> Reading:
 
 def lowest(model: Model, fold: Fold, start_ms: int, end_ms: int) -> Reading:
     """
-    Return a reading that no reading between *start_ms* and *end_ms* goes below, field by field; see `bounds`.
+    Return a reading that no reading between *start_ms* and *end_ms* goes below, field by field.
 
-    Which awards are still seen by then is left open.
+    Between steps each contribution only moves towards 0, and clamps keep order. Which awards are still seen by then is left open.
     """
     facts = Facts(fold.attributes, None if model.seen else ()) if model.has_facts else UNKNOWN_FACTS
     return clamp(model, _sums(model, fold, end_ms, start_ms), facts)
-
-
-def bounds(model: Model, fold: Fold, start_ms: int, end_ms: int) -> tuple[Reading, Reading]:
-    """
-    Return readings that no reading between *start_ms* and *end_ms* goes below or above, field by field.
-
-    Between steps each contribution only moves towards 0, and clamps keep order.
-    """
-    low = lowest(model, fold, start_ms, end_ms)
-    high = clamp(model, _sums(model, fold, start_ms, end_ms))
-    return low, high
 
 
 def shown(model: Model, value: float) -> float:

@@ -141,7 +141,7 @@ def test_a_failure_is_told_with_its_place_and_the_lines_of_the_score(model: Mode
         "    told until then:",
         "      lead.sales_ready, sequence 1, at 2026-01-02T00:00:00.000Z, cause contact.updated, score 106.1, tier hot",
         "    why the score is what it is (status ready):",
-        "                       now  given  times  last",
+        "                       now  given  times  last (UTC)",
         "        visit         6.17  12.34      1  2026-01-01 00:00  6.17 faded",
         "      = engagement    6.17",
         "        chief       100.00                                  holds now",

@@ -57,7 +57,7 @@ def test_a_table_says_what_became_of_points() -> None:
     )
     fold = folded(model, ("cap", START), ("cap", START), ("act", START))
     assert explanation_lines(model, explain(model, fold, START + DAY)) == [
-        "                          now  given  times  last",
+        "                          now  given  times  last (UTC)",
         "  rule 0               50.000    100      1  2026-01-01 00:00  50 faded",
         "  rule 1               40.000     60      2  2026-01-01 00:00  20 beyond the rule's cap",
         "  engagement: cap 80  -10.000",

@@ -58,7 +58,7 @@ def test_it_exits_1_and_shows_what_was_expected_and_what_was(run: CliRunner, mod
         "    score  expected  21",
         "           was       20",
         "    why the score is what it is (status open):",
-        "                      now  given  times  last",
+        "                      now  given  times  last (UTC)",
         "        form        20.00     20      1  2026-01-01 00:00",
         "      = engagement  20.00",
         "      = score       20.00                                  shown as 20",

@@ -72,7 +72,7 @@ def test_it_prints_lines_that_add_up_what_was_told_and_what_comes_next(
         "ann under m version 4 as of 2026-02-03T00:00:00.000Z",
         "score 127.1, tier hot, status ready",
         "",
-        "                   now  given  times  last",
+        "                   now  given  times  last (UTC)",
         "  form          120.00    120      2  2026-02-01 00:00",
         "  pricing page    7.16     15      1  2026-01-02 00:00  7.839 faded",  # 15 x 2^(-32/30) = 7.161
         "= engagement    127.16",

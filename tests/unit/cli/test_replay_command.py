@@ -41,8 +41,8 @@ def test_text_says_who_qualified_when_and_what_was_refused(folder: Path) -> None
     result = run(folder)
     assert result.exit_code == 0
     for part in (
-        "1 contacts as of 2026-01-03",
-        "1 times ready",
+        "1 contact as of 2026-01-03",
+        "1 time ready",
         "2026-01-02 00:00",
         "sales_ready",
         "asked 120",
@@ -117,7 +117,7 @@ def cheaper(folder: Path) -> str:
 def test_tables_are_printed_when_asked_for(folder: Path) -> None:
     assert "what each rule gave" not in run(folder).stdout
     result = run(folder, "--tables")
-    assert "scores of 1 contacts, 0 never had points" in result.stdout
+    assert "scores of 1 contact, 0 never had points" in result.stdout
     assert "what each rule gave" in result.stdout
     assert ["asked", "engagement", "1", "3", "180.0", "180.0", "100.0%"] in [
         line.split() for line in result.stdout.splitlines()
@@ -127,7 +127,7 @@ def test_tables_are_printed_when_asked_for(folder: Path) -> None:
 def test_diff_says_who_is_gained_and_moved(folder: Path) -> None:
     result = run(folder, "--diff", cheaper(folder))
     assert result.exit_code == 0
-    said = "loans version 3 -> loans version 4, 1 contacts: gained 0, lost 0, earlier 1 (median 1.0 d), later 0, same 0, neither 0"
+    said = "loans version 3 -> loans version 4, 1 contact: gained 0, lost 0, earlier 1 (median 1.0 d), later 0, same 0, neither 0"
     assert said in result.stdout
     assert "earlier under the other model" in result.stdout
     assert "contacts by tier at the end" in result.stdout
@@ -138,7 +138,7 @@ def test_won_judges_both_models(folder: Path) -> None:
     (folder / "history.jsonl.gz").write_bytes(b"\n".join(lines))
     result = run(folder, "--won", "won", "--diff", cheaper(folder))
     assert (
-        "judged by won: 1 contacts, 1 came to it; left out: 0 of whom nothing was known before, 0 erased"
+        "judged by won: 1 contact, 1 came to it; left out: 0 of whom nothing was known before, 0 erased"
         in result.stdout
     )
     rows = [line.split() for line in result.stdout.splitlines()]
@@ -197,7 +197,7 @@ def test_history_may_be_several_files_or_come_through_a_pipe(folder: Path) -> No
 def test_transitions_before_an_instant_are_kept_back(folder: Path) -> None:
     result = run(folder, "--emit-since", "2026-01-02T00:00:00.001Z")
     assert "0 times ready" in result.stdout
-    assert "1 transitions kept back" in result.stdout
+    assert "1 transition kept back" in result.stdout
 
 
 def test_changes_of_tier_are_told_when_asked_for(folder: Path) -> None:
