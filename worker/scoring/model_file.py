@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from worker.scoring.file.findings import Finding, nearest, refusal
 from worker.scoring.file.tree import MAX_BYTES
 from worker.scoring.lint import check_model
+from worker.scoring.size import worst_case_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from worker.scoring.model import Model
 
 _SUFFIX = ".yaml"
+MAX_TOGETHER_BYTES = 1_900_000
+"""Of one contact's state under all models: the changelog takes records of 2 MiB."""
 CASES_SUFFIX = ".cases.yaml"
 """Of the file beside a model that holds its test cases."""
 
@@ -53,7 +56,8 @@ def load_models(sources: Iterable[str | Path]) -> tuple[Model, ...]:
     Return the models called *sources*, in that order.
 
     Raises:
-        ModelError: as `load_model`, or two of them have one name: their scores would be kept in one place.
+        ModelError: as `load_model`; two of them have one name, and their scores would be kept in one place; or the state of one
+            contact under all of them could be too large for a record.
     """
     models: dict[str, Model] = {}
     for source in sources:
@@ -73,6 +77,10 @@ def load_models(sources: Iterable[str | Path]) -> tuple[Model, ...]:
                 ]
             )
         models[model.name] = model
+    if (worst := sum(map(worst_case_bytes, models.values()))) > MAX_TOGETHER_BYTES:
+        problem = f"one very busy contact could need {worst:,} bytes under all models together, {MAX_TOGETHER_BYTES:,} is the most"
+        fix = "load fewer models in one worker; another worker under another LEADSCORE_APP_ID may score by the others"
+        raise refusal([Finding("model.state_too_large", ", ".join(models), 1, 1, "", problem, fix)])
     return tuple(models.values())
 
 
