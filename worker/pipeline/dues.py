@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.scoring.contact import UNKNOWN_MS
-from worker.scoring.due import HORIZON_MS, is_safe, next_due, safe_until
+from worker.scoring.due import HORIZON_MS, Watch, is_safe, next_due, safe_until
 from worker.scoring.inactivity import advance
 from worker.scoring.model import NEVER_MS
 from worker.scoring.qualification import change_tier, evaluate
+from worker.scoring.reading import highest, lowest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,10 +116,24 @@ class Clockwork:
             return state.due_ms is not None and state.due_ms <= until_ms
         if not state.history.instants or state.evaluated_ms is None:
             return False
-        if state.latch.is_ready and not self._publish_tiers:
+        if self._publish_tiers:
+            state.floor_ms = self._tells_nothing_until(state, state.evaluated_ms, until_ms)
+        elif state.latch.is_ready:
             head = state.history.head_at(self._model, state.evaluated_ms)
             state.floor_ms = safe_until(self._model, head, state.evaluated_ms)
         return until_ms >= state.floor_ms
+
+    def _tells_nothing_until(self, state: ModelState, after_ms: int, until_ms: int) -> int:
+        """Return an instant before which nothing is due where tiers are told: after *until_ms* if one look at all of it is enough."""
+        if until_ms <= after_ms:
+            return until_ms + 1
+        model, latch = self._model, state.latch
+        head = state.history.head_at(model, after_ms)
+        if head.next_step_ms <= until_ms:
+            return UNKNOWN_MS
+        watch = Watch(latch.is_ready, latch.tier, head.is_scored)
+        low, high = lowest(model, head, after_ms, until_ms), highest(model, head, after_ms, until_ms)
+        return until_ms + 1 if watch.changes(model, low, high) is False else UNKNOWN_MS
 
 
 def handle_due(model: Model, state: ModelState, until_ms: int) -> Iterator[Handled]:

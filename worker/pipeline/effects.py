@@ -19,13 +19,15 @@ FORWARDED_HEADER = "leadscore.forwarded"
 class Effects:
     """Outputs, counts and stale due entries of the open round."""
 
-    __slots__ = ("_partition", "_topics", "counts", "has_transitions", "outputs", "stale_due")
+    __slots__ = ("_partition", "_topics", "counts", "effective", "has_transitions", "outputs", "stale_due")
 
     def __init__(self, topics: Topics, partition: int) -> None:
         self._topics = topics
         self._partition = partition
         self.outputs: list[Output] = []
         self.counts: Counter[Count] = Counter()
+        # By model; apart from the other counts, for almost every event is counted here.
+        self.effective: Counter[str] = Counter()
         self.stale_due: list[DueChange] = []
         self.has_transitions = False
 
@@ -66,7 +68,10 @@ class Effects:
 
     def take(self) -> tuple[list[Output], Counter[Count], list[DueChange]]:
         """Return everything and begin anew."""
+        for model, events in self.effective.items():
+            self.counts["effective", model] += events
         taken = self.outputs, self.counts, self.stale_due
         self.outputs, self.counts, self.stale_due = [], Counter(), []
+        self.effective = Counter()
         self.has_transitions = False
         return taken

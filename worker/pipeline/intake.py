@@ -65,13 +65,14 @@ class Intake:
             record: The next record of the partition.
             known: Keys that are known to belong here, which spares them the partitioner.
         """
-        self.record_ms = max(self.record_ms, min(record.timestamp, self.present_ms))
+        if record.timestamp > self.record_ms:
+            self.record_ms = max(self.record_ms, min(record.timestamp, self.present_ms))
         try:
             event = decode_event(record.value, record.key)
         except EventRefused as refused:
             self._effects.dead_letter(record, refused.event_code, refused.path, str(refused.fields["problem"]))
             return None
-        at_ms = self._clamped(record, event)
+        at_ms = self._clamped(record, event) if self._options.clamp else event.occurred_at
         newest_ms = self.newest_ms
         if newest_ms is None or at_ms > newest_ms:
             newest_ms = self.newest_ms = at_ms
@@ -88,8 +89,6 @@ class Intake:
     def _clamped(self, record: Record, event: Event) -> int:
         """Return the event time, set back to the record's time (the one before forwarding) when too far ahead of it."""
         at_ms = event.occurred_at
-        if not self._options.clamp:
-            return at_ms
         record_ms = record.timestamp
         if record.headers:
             record_ms = min([record_ms, *_times_before_forwarding(record)])

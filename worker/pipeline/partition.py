@@ -70,6 +70,7 @@ class Partition:
         """
         self._models = tuple(models)
         self._options = options
+        self._is_wall = options.time == "wall"
         self._where = f"{topics.source}[{partition}]"
         self.is_new = row is None
         stored = None if row is None else decode_partition_row(row)
@@ -158,21 +159,22 @@ class Partition:
 
     def _take(self, found: Matched) -> None:
         """Fold one event under each model that keeps it, unless its contact's value has it already."""
-        record = found.record
+        offset = found.record.offset
         contact = self._cache.contacts[found.key]
-        epoch = self._options.epoch
-        if contact.fence.offset >= record.offset and contact.fence.epoch == epoch:
+        fence = contact.fence
+        if fence.offset >= offset and fence.epoch == self._options.epoch:
             self._effects.count("replayed")
             return
-        if self._options.time == "wall":
+        if self._is_wall:
             self._advance_time(found.record_ms - self._options.grace_ms)
         if self._fold_event(found, contact):
             if found.at_ms != found.event.occurred_at:
                 self._effects.count("clamped")
-            contact.fence = Fence(epoch, record.offset, 0)
-            self._cache.touch(found.key, contact)
-            if found.event.type == UPDATE_TYPE and record.value is not None:
-                self._cache.dirty_bytes += len(record.value)
+            contact.fence = Fence(self._options.epoch, offset, 0)
+            if not contact.is_dirty:
+                self._cache.touch(found.key, contact)
+            if found.event.type == UPDATE_TYPE and found.record.value is not None:
+                self._cache.dirty_bytes += len(found.record.value)
 
     def _fold_event(self, found: Matched, contact: Contact) -> bool:
         """Fold one event under each model that keeps it; whether anything of *contact* changed."""
@@ -184,10 +186,12 @@ class Partition:
             self._erase(found, contact)
             return True
         is_changed = False
-        for steps, trace in zip(self._steps, found.traces, strict=True):
+        for steps, trace in zip(self._steps, found.traces):  # noqa: B905 - one a model, and it runs once an event
             if trace is None:
                 self._effects.count("without_effect", 1, steps.model.name)
-            elif steps.take(contact, found, trace, self._handled_until(steps.model, found.newest_ms)):
+                continue
+            time_ms = self._time_ms if self._is_wall else found.newest_ms - steps.model.lateness_ms
+            if steps.take(contact, found, trace, time_ms):
                 is_changed = True
         return is_changed
 

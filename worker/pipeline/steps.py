@@ -75,33 +75,44 @@ class Steps:
         if time_ms is not None and time_ms >= state.floor_ms:
             self.pass_time(found.key, state, time_ms)
         accepted = history.accept(model, at_ms, event_id, trace, in_order=in_order)
-        effects.count("effective", 1, model.name)
-        self._count_oddities(state, at_ms, accepted)
+        effects.effective[model.name] += 1
+        is_usual = accepted.in_order and not accepted.overflowed and state.latch.timer_cooled_ms is None
+        if not is_usual or history.head(model).dropped_keys:
+            self._count_oddities(state, at_ms, accepted)
         if found.event.type in _HALF_HEEDED:
             self._count_unheeded(found.event.type, trace)
-        elif in_order and trace.is_plain and self._stays_open(state, at_ms, trace.gain, gained=accepted.gained):
+        elif in_order and trace.only_awards and self._stays_quiet(state, at_ms, trace, gained=accepted.gained):
             return True
         self._evaluate(state, found, trace, accepted)
         return True
 
-    def _stays_open(self, state: ModelState, at_ms: int, gain: float, *, gained: bool) -> bool:
+    def _stays_quiet(self, state: ModelState, at_ms: int, trace: Trace, *, gained: bool) -> bool:
         """
-        Whether an open lead stays one after an event in order that did no more than give awards; then it is evaluated by this.
+        Whether an event in order that did no more than give awards surely tells nothing; then it is evaluated by this.
 
-        It is what happens after most events, and costs a tenth of an evaluation: see `_is_quiet`.
+        It is what happens after most events, and costs a tenth of an evaluation. An open lead whose points above 0 are too few cannot
+        be ready; a ready one that only gained points cools no sooner than was found before; a closed one stays closed.
         """
         latch = state.latch
-        if latch.status is not Status.OPEN or self._options.publish_tiers:
+        if self._options.publish_tiers or (latch.told_ms is not None and latch.told_ms > at_ms):
             return False
-        ceiling = state.ceiling + gain
-        if gained and not ceiling < self.model.safe_ceiling:
-            return False
-        if latch.told_ms is not None and latch.told_ms > at_ms:
+        status = latch.status
+        floor_ms = state.history.head(self.model).next_step_ms  # after at_ms: the head was advanced to it
+        ceiling = inf
+        if status is Status.OPEN:
+            ceiling = state.ceiling + trace.gain
+            if gained and not ceiling < self.model.safe_ceiling:
+                return False
+        elif status is Status.READY:
+            if trace.lowers or state.floor_ms <= at_ms + _SECOND_MS:
+                return False
+            floor_ms = min(floor_ms, state.floor_ms)
+        elif status is not Status.CLOSED:
             return False
         state.ceiling = ceiling
         state.evaluated_ms = at_ms
         state.due_ms = UNKNOWN_MS
-        state.floor_ms = state.history.head(self.model).next_step_ms  # after at_ms: the head was advanced to it
+        state.floor_ms = floor_ms
         return True
 
     def pass_time(self, key: bytes, state: ModelState, until_ms: int) -> bool:

@@ -56,10 +56,12 @@ def next_due(
         fold = fold.copy()
         advance(model, fold, after_ms)
     step_ms = fold.next_step_ms
-    if _is_inert(model, fold):
-        step_ms = NEVER_MS
     watch = Watch(is_ready, tier, fold.is_scored)
     is_watched = is_ready or tier is not None
+    if not is_watched and step_ms <= until_ms and _step_acts(model, fold, step_ms):
+        return step_ms  # as most often
+    if _is_inert(model, fold):
+        step_ms = NEVER_MS
     if step_ms == NEVER_MS and not is_watched:
         return None
     for _ in range(_IDLE_STEPS if is_watched else _UNWATCHED_STEPS):

@@ -37,12 +37,15 @@ def apply(model: Model, fold: Fold, at_ms: int, trace: Trace, own_ms: int | None
     gained = False
     if not trace.is_plain:
         gained = _apply_all(model, fold, at_ms, at_ms if own_ms is None else own_ms, trace)
-    elif trace.matches:
+    else:
         given_ms = at_ms if own_ms is None else own_ms
-        for index, key in _allowed(model, fold, at_ms, trace.matches):
+        # Without resets no award changes what decides about another one: each is given as soon as it is decided.
+        for index, key in trace.matches:
+            state = fold.rules.get(index)
             rule = model.rules[index]
-            _award(model, fold, rule, at_ms, given_ms, key)
-            gained = gained or rule.points >= 0
+            if state is None or _allows(rule, state, at_ms, key):
+                _award(model, fold, rule, at_ms, given_ms, key, state)
+                gained = gained or rule.points >= 0
     if not fold.is_scored and model.fit_rules and fit_of(model, fold).rules:
         fold.is_scored = True
     if trace.is_life and own_ms is None:
@@ -52,21 +55,22 @@ def apply(model: Model, fold: Fold, at_ms: int, trace: Trace, own_ms: int | None
     return gained
 
 
+def _allows(rule: Rule, state: RuleState, at_ms: int, key: int | None) -> bool:
+    """Whether *rule*, which has given to *state*, may give once more: the once-key is new and its limit allows it."""
+    if key is not None and state.keys is not None and key in state.keys:
+        return False
+    limit = rule.limit
+    return limit is None or not state.times or limit.allows(state.times, at_ms)
+
+
 def _allowed(model: Model, fold: Fold, at_ms: int, matches: tuple[Match, ...]) -> list[Match]:
-    """Return those of *matches* that give an award: their once-key is new and their limit allows it."""
-    allowed = []
+    """Return those of *matches* that give an award."""
     states = fold.rules
-    for match in matches:
-        index, key = match
-        state = states.get(index)
-        if state is not None:
-            if key is not None and state.keys is not None and key in state.keys:
-                continue
-            limit = model.rules[index].limit
-            if limit is not None and state.times and not limit.allows(state.times, at_ms):
-                continue
-        allowed.append(match)
-    return allowed
+    return [
+        (index, key)
+        for index, key in matches
+        if (state := states.get(index)) is None or _allows(model.rules[index], state, at_ms, key)
+    ]
 
 
 def _apply_all(model: Model, fold: Fold, at_ms: int, given_ms: int, trace: Trace) -> bool:
@@ -94,7 +98,7 @@ def _apply_all(model: Model, fold: Fold, at_ms: int, given_ms: int, trace: Trace
     for index, key in allowed:
         rule = model.rules[index]
         if rule.gives:
-            _award(model, fold, rule, at_ms, given_ms, key)
+            _award(model, fold, rule, at_ms, given_ms, key, fold.rules.get(index))
             gained = gained or rule.points >= 0
     if trace.given is not None:
         _adjust(model, fold, at_ms, trace.given)
@@ -104,10 +108,13 @@ def _apply_all(model: Model, fold: Fold, at_ms: int, given_ms: int, trace: Trace
     return gained
 
 
-def _award(model: Model, fold: Fold, rule: Rule, at_ms: int, given_ms: int, key: int | None) -> None:
-    """Give the points of *rule*; only here, or by a reset, does a reference instant move."""
+def _award(
+    model: Model, fold: Fold, rule: Rule, at_ms: int, given_ms: int, key: int | None, state: RuleState | None
+) -> None:
+    """Give the points of *rule* to its *state*; only here, or by a reset, does a reference instant move."""
     fold.is_scored = True
-    state = fold.rule(rule.index)
+    if state is None:
+        state = fold.rule(rule.index)
     points = rule.points
     decay = rule.decay
     if decay is None:

@@ -7,6 +7,7 @@ the fold of both. An event in order is one `apply` on the head; one out of order
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,7 +45,7 @@ def pack_id(text: str) -> Id:
     if len(text) == _UUID_LENGTH and text[8] == text[13] == text[18] == text[23] == "-":
         digits = text.replace("-", "")
         try:
-            packed = bytes.fromhex(digits)
+            packed = unhexlify(digits)
         except ValueError:
             return text
         if len(packed) == _UUID_BYTES and packed.hex() == digits:  # upper case and more dashes stay text

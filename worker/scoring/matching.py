@@ -35,11 +35,24 @@ class Trace:
     What one model needs of one event to fold it, now or again: never the event itself.
 
     *matches* are the rules that the event could match, in file order; *residues* what their conditions leave open until the attributes are
-    known (None when nothing is). *feedback* is the index of the model's feedback that it triggers, -1 for none. *lowers* says
-    whether folding it may lower a score, *gain* how much it may raise one at most.
+    known (None when nothing is). *feedback* is the index of the model's feedback that it triggers, -1 for none. *only_awards* says that
+    folding it may give awards and does nothing else, *is_plain* that these can be decided without attributes; *lowers* whether
+    folding it may lower a score, *gain* how much it may raise one at most.
     """
 
-    __slots__ = ("code", "feedback", "gain", "given", "is_life", "is_plain", "lowers", "matches", "residues", "update")
+    __slots__ = (
+        "code",
+        "feedback",
+        "gain",
+        "given",
+        "is_life",
+        "is_plain",
+        "lowers",
+        "matches",
+        "only_awards",
+        "residues",
+        "update",
+    )
 
     def __init__(
         self,
@@ -60,7 +73,8 @@ class Trace:
         self.given = given
         rules = [model.rules[index] for index, _ in matches]
         resets = any(rule.reset for rule in rules)
-        self.is_plain = feedback < 0 and residues is None and update is None and given is None and not resets
+        self.only_awards = feedback < 0 and update is None and given is None and not resets
+        self.is_plain = self.only_awards and residues is None
         self.lowers = feedback >= 0 or update is not None or resets or any(rule.points < 0 for rule in rules)
         self.gain = sum(max(0.0, rule.points) for rule in rules)
         if update is not None:
@@ -99,6 +113,7 @@ class Matcher:
         self._rules_of_any_type = tuple(rule for rule in rules if rule.when.types is None)
         self._shared: dict[int, Trace] = {}
         self._keyed: dict[tuple[int, int], Trace] = {}
+        self._several: dict[tuple[tuple[Match, ...], tuple[int, ...] | None, bool], Trace] = {}
         self.null_keys = 0
         """Once-keys made whose values were all missing, since the owner last set this to 0."""
 
@@ -147,14 +162,22 @@ class Matcher:
             if reserved is not None:
                 return reserved
         is_life = not is_machine and self.model.is_sign_of_life(name)
-        if residues is not None:
-            return Trace(self.model, tuple(matches), is_life=is_life, residues=_open(matches, residues))
         if not matches:
             return self.of_code(1, None) if is_life else None
-        if len(matches) > 1:
-            return Trace(self.model, tuple(matches), is_life=is_life)
+        if residues is not None or len(matches) > 1:
+            return self._of_several(tuple(matches), _open(matches, residues), is_life=is_life)
         index, only_key = matches[0]
         return self.of_code((index + 1) << 2 | (only_key is not None) << 1 | is_life, only_key)
+
+    def _of_several(self, matches: tuple[Match, ...], residues: tuple[int, ...] | None, *, is_life: bool) -> Trace:
+        """Return the trace of several rules, or of one that asks for attributes, shared as those of one rule are."""
+        several = self._several
+        trace = several.get((matches, residues, is_life))
+        if trace is None:
+            if len(several) >= _SHARED_TRACES:
+                several.clear()
+            trace = several[matches, residues, is_life] = Trace(self.model, matches, is_life=is_life, residues=residues)
+        return trace
 
     def _reserved(
         self, event: Event, at_ms: int, matches: tuple[Match, ...], residues: tuple[int, ...] | None

@@ -163,6 +163,11 @@ def lowest(model: Model, fold: Fold, start_ms: int, end_ms: int) -> Reading:
     return clamp(model, _sums(model, fold, end_ms, start_ms), facts)
 
 
+def highest(model: Model, fold: Fold, start_ms: int, end_ms: int) -> Reading:
+    """Return a reading that no reading between *start_ms* and *end_ms* goes above, field by field; facts are left open."""
+    return clamp(model, _sums(model, fold, start_ms, end_ms))
+
+
 def shown(model: Model, value: float) -> float:
     """
     Return *value* as shown: rounded down to the model's precision, so that a shown 100 has really been reached.
