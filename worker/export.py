@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -146,8 +148,16 @@ def write_files(directory: Path, scores: str, transitions: bytes | None) -> None
 
 
 def write_file(file: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, since it names contacts; its folder is made when absent."""
+    """
+    Write a file that only its owner can read, since it names contacts; its folder is made when absent.
+
+    A file that is there is written over, and is then for its owner alone; the mode of anything else is left as it is.
+
+    Raises:
+        OSError: it cannot be written, or *file* is a folder.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.chmod(0o600)
-    file.write_bytes(content)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
+        if stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            os.fchmod(opened.fileno(), 0o600)
+        opened.write(content)

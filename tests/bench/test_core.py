@@ -13,7 +13,6 @@ from tests.support.bench_calibration import calibrate
 from tests.support.bench_core import CoreRecord, Drained, drain_core, is_row_of_partition, measure_parts, records_of
 from tests.support.bench_events import event_stream
 from tests.support.bench_process import machine
-from worker.contracts.instants import MS_PER_HOUR, format_instant, parse_instant
 from worker.memory import calm_garbage_collector
 from worker.scoring.model import Model
 from worker.scoring.model_file import load_model
@@ -21,9 +20,6 @@ from worker.scoring.model_file import load_model
 EVENTS = 100_000
 MOST_CALIBRATIONS = 80.0
 """At least twice what an event cost when this was written, in decodes of one event: a guard against doubling, not a goal."""
-LEAST_SHRINKING = 5
-"""How many times smaller a contact's value is than the JSON of the events in its window."""
-_KINDS = ("session.started", "page.viewed", "email.opened", "email.clicked", "form.submitted")
 
 
 @pytest.fixture(scope="module")
@@ -90,21 +86,3 @@ def _print_run(name: str, run: Drained, calibration: float) -> None:
         f"{name:32} {run.us:6.1f} us/event ({run.us / calibration:5.1f} calibrations): fold {run.fold_us:.1f}, close {run.close_us:.1f}; "
         f"{run.rows} rows, {run.changelog_bytes / 1e6:.1f} MB"
     )
-
-
-def test_stored_value_is_a_fraction_of_the_ten_events_it_remembers(model: Model) -> None:
-    """If this fails, disks, changelogs and restores grow for every contact."""
-    start_ms = parse_instant("2026-03-02T08:00:00Z")
-    scored = [event for sent in event_stream(5_000) if (event := orjson.loads(sent.value))["type"] in _KINDS]
-    chosen = []
-    for number, kind in enumerate(_KINDS * 2):
-        event = next(event for event in scored[number * 50 :] if event["type"] == kind)
-        at = format_instant(start_ms + number * 6 * MS_PER_HOUR)
-        chosen.append(("one", orjson.dumps(event | {"contact_id": "one", "occurred_at": at})))
-    run = drain_core(model, list(records_of(chosen)), round_events=10)
-    size = len(run.store.values[b"one"])
-    received = sum(len(value) for _, value in chosen)
-    print(
-        f"\nten events of {', '.join(_KINDS)} within 3 days: {size} B stored of {received} B received (wanted: 300 B)"
-    )
-    assert size < received / LEAST_SHRINKING

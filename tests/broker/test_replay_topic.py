@@ -179,7 +179,7 @@ def test_command_reads_a_range_and_clamps_as_the_worker_does(brokers: str, tmp_p
     (transition,) = told["models"]["small"]["transitions"]
     assert transition["event"] == {"id": "2", "topic": topic, "partition": 1, "offset": 2}
     text = CliRunner().invoke(app, wanted, env={"NO_COLOR": "1"}).stdout
-    assert f"1 lines hold no event: event.not_json, first at offset 0 of {topic}[0]" in text
+    assert f"1 line holds no event: event.not_json, first at offset 0 of {topic}[0]" in text
     until = CliRunner().invoke(app, [*wanted, "--to", "2026-01-03T00:00:00Z", "--output", "json"])
     assert json.loads(until.stdout)["counts"]["effective small"] == 2
 

@@ -232,6 +232,17 @@ STORIES: dict[str, tuple[Json, list[Json], int, list[tuple[str, int, str, int]]]
         # the first Monday after a Thursday
         [("sales_ready", 1, "act", 0), ("cooled", 1, "timer", 4 * DAY)],
     ),
+    "a lead cools where points above and below 0 go one after the other, though their sum is soon as it was": (
+        model(
+            rule("base", 100),
+            rule("good", 30, decay={"expire": "7d"}),
+            rule("bad", -30, decay={"expire": "7d"}),
+            qualify={"when": {"score": {"at_least": 100}}},
+        ),
+        [event("a", 0, "base"), event("b", 0, "good"), event("c", DAY, "bad")],
+        9 * DAY,
+        [("sales_ready", 1, "base", 0), ("cooled", 1, "timer", 7 * DAY)],
+    ),
     "what is learnt makes a lead ready": (
         model(FOUNDER, rule(points=80), qualify=READY),
         [event("a", 0), learnt("b", 1, title="founder")],

@@ -88,10 +88,10 @@ def event_stream(count: int) -> Iterator[Sent]:
         raise ValueError(f"needs more than {2 * PARTITIONS} events, got {count}")
     random = Random(_SEED)
     for contact in marked_contacts(_FIRST):
-        yield _sent(_event(random, contact, "demo.requested", START_MS))
+        yield _sent(event_of(random, contact, "demo.requested", START_MS))
     yield from _traffic(random, count - 2 * PARTITIONS, _KINDS)
     for contact in marked_contacts(_LAST):
-        yield _sent(_event(random, contact, "demo.requested", START_MS + SPAN_MS))
+        yield _sent(event_of(random, contact, "demo.requested", START_MS + SPAN_MS))
 
 
 def traffic(count: int, kinds: Mapping[str, float] | None = None) -> Iterator[Sent]:
@@ -122,14 +122,15 @@ def _traffic(random: Random, count: int, weighted: Mapping[str, float]) -> Itera
             continue
         contact = f"contact-{order[bisect(weights, random.random() * weights[-1])]:07}"
         kind = kinds[bisect(kind_weights, random.random() * kind_weights[-1])]
-        sent = _sent(_event(random, contact, kind, START_MS + SPAN_MS * place // count))
+        sent = _sent(event_of(random, contact, kind, START_MS + SPAN_MS * place // count))
         if random.random() < _REPEATED:
             repeats.append((place + 1 + random.randrange(_REPEATED_WITHIN), sent))
             repeats.sort(key=lambda repeat: repeat[0])
         yield sent
 
 
-def _event(random: Random, contact: str, kind: str, at_ms: int) -> dict[str, Any]:
+def event_of(random: Random, contact: str, kind: str, at_ms: int) -> dict[str, Any]:
+    """Return an event of type *kind* that *contact* has at *at_ms*."""
     number = random.randrange(40)
     path = random.choice(_PATHS)
     properties: dict[str, Any] = {"campaign": f"autumn-{number:02}"}
@@ -179,7 +180,7 @@ def marked_contacts(name: str) -> list[str]:
 
 def closing_event(contact: str, at_ms: int) -> Sent:
     """Return an event that no model scores and no inactivity rule counts: it only moves stream time to *at_ms*."""
-    event = _event(Random(contact), contact, "clock.moved", at_ms)
+    event = event_of(Random(contact), contact, "clock.moved", at_ms)
     return _sent(event | {"machine": True})
 
 

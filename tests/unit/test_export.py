@@ -9,7 +9,15 @@ import pytest
 
 from tests.support.small import DAY, HOUR, START, accept, event_value, rule, small_model
 from worker.errors import StateError
-from worker.export import ScoreLine, score_lines, scores_csv, transition_line, transitions_jsonl, write_files
+from worker.export import (
+    ScoreLine,
+    score_lines,
+    scores_csv,
+    transition_line,
+    transitions_jsonl,
+    write_file,
+    write_files,
+)
 from worker.replay import replay_lines
 from worker.scoring.contact import Contact, ModelState
 from worker.scoring.qualification import Latch, Status
@@ -121,3 +129,27 @@ def test_files_are_written_into_a_folder_that_is_made(tmp_path: Path) -> None:
 def test_transitions_that_are_not_known_leave_no_file(tmp_path: Path) -> None:
     write_files(tmp_path, "", None)
     assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
+
+
+def test_file_that_is_written_over_is_then_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "scores.csv"
+    file.write_text("longer than what follows")
+    file.chmod(0o644)
+    write_file(file, b"new")
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"new", 0o600)
+
+
+def test_folder_in_place_of_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    """If this fails, a report called like a folder locks everybody else out of that folder."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o755)
+    with pytest.raises(IsADirectoryError):
+        write_file(folder, b"new")
+    assert folder.stat().st_mode & 0o777 == 0o755
+
+
+def test_what_is_no_file_keeps_its_mode() -> None:
+    before = Path("/dev/null").stat().st_mode
+    write_file(Path("/dev/null"), b"new")
+    assert Path("/dev/null").stat().st_mode == before

@@ -72,7 +72,7 @@ def explanation_lines(model: Model, explanation: Explanation) -> list[str]:
     total = floor(explanation.reading.score / unit + _NOISE)
     parts = [group.value for group in explanation.groups] + [line.points for line in explanation.clamps]
     counted = apportioned(parts, total, unit)
-    rows: list[tuple[str, ...]] = [("", "now", "given", "times", "last", "")]
+    rows: list[tuple[str, ...]] = [("", "now", "given", "times", "last (UTC)", "")]
     for group, value in zip(explanation.groups, counted, strict=False):
         points = apportioned([line.points for line in group.lines], value, unit)
         ranked = sorted(

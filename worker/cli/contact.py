@@ -29,9 +29,10 @@ def dump(
     import os
 
     from worker.contracts.instants import format_instant
+    from worker.reports.amounts import counted
     from worker.settings import load_settings
     from worker.stream.dump import dump_scores
 
     as_of_ms = parse_as_of(as_of)
     dumped = asyncio.run(dump_scores(load_settings(os.environ), out, as_of_ms))
-    typer.echo(f"{dumped.contacts:,} contacts as of {format_instant(dumped.as_of_ms)} in {out}", err=True)
+    typer.echo(f"{counted(dumped.contacts, 'contact')} as of {format_instant(dumped.as_of_ms)} in {out}", err=True)

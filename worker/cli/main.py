@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from worker import __version__
 from worker.cli import contact, model, replay, send, settings, topics
 from worker.cli.demo import demo
 from worker.cli.run import run
@@ -26,9 +28,25 @@ app.command()(demo)
 app.command()(send.send)
 app.command()(replay.replay)
 app.command()(settings.settings)
-app.add_typer(model.app, name="model", help="Read, check and list scoring models.")
+app.add_typer(model.app, name="model", help="Write, check, test, explain, fit, show and list scoring models.")
 app.add_typer(topics.app, name="topics", help="Plan, create and check the topics.")
 app.add_typer(contact.app, name="contact", help="Look at contacts.")
+
+
+def _print_version(wanted: bool) -> None:
+    """Print the version and exit, if it is *wanted*."""
+    if wanted:
+        typer.echo(f"leadscore {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def leadscore(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="print the version, and exit")
+    ] = False,
+) -> None:
+    """Score leads from a stream of interactions, and tell sales which are ready."""
 
 
 def main() -> None:

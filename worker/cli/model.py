@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from worker.scoring.model import Model
 
-app = typer.Typer(help="Write, check, try and list scoring models.", no_args_is_help=True)
+app = typer.Typer(help="Write, check, test, explain, fit, show and list scoring models.", no_args_is_help=True)
 
 app.command()(lint)
 app.command("explain-code")(explain_code)
@@ -90,12 +90,17 @@ def _print_model(console: Console, model: Model, content: dict[str, object]) -> 
     console.print(f"{model.name} version {model.version}", style="bold")
     console.print(f"digest {model.digest}")
     cap = "no cap" if model.cap is None else f"cap {model.cap:g}"
-    console.print(f"score: floor {model.floor:g}, {cap}; time zone {model.time_zone}")
+    lateness = format_duration(model.lateness_ms)
+    console.print(f"score: floor {model.floor:g}, {cap}; time zone {model.time_zone}; lateness {lateness}")
     console.print(_rules_table(model, content))
-    groups = _table("group", "floor", "cap", "drains", title="groups")
+    groups = _table("group", "floor", "cap", "decay", "drain", title="groups")
+    written = content.get("groups")
+    rows = written if isinstance(written, dict) else {}
     for group in model.groups:
+        row = rows.get(group.name)
+        decay = _flow(row["decay"]) if isinstance(row, dict) and "decay" in row else ""
         drains = "" if group.drain is None else f"{group.drain.points:g} every {format_duration(group.drain.every_ms)}"
-        groups.add_row(group.name, _number(group.floor), _number(group.cap), drains)
+        groups.add_row(group.name, _number(group.floor), _number(group.cap), decay, drains)
     console.print(groups)
     if model.tiers:
         tiers = _table("tier", "from", title="tiers")

@@ -63,8 +63,14 @@ def explain(
     name = told.contact_id if case is None else f'case "{case}"'
     for line in _lines(scored, name, outcome, ahead):
         typer.echo(printable(line))
-    if told.refused:
-        typer.echo(f"{told.refused:,} lines hold no event and were passed over", err=True)
+    _tell_of_refused(told.refused)
+
+
+def _tell_of_refused(lines: int) -> None:
+    from worker.reports.amounts import counted
+
+    if lines:
+        typer.echo(f"{counted(lines, 'line')} {'holds' if lines == 1 else 'hold'} no event, passed over", err=True)
 
 
 def _of_history(file: Path, contact_id: str, as_of: str) -> Told:
@@ -75,7 +81,10 @@ def _of_history(file: Path, contact_id: str, as_of: str) -> Told:
     until_ms = parse_as_of(as_of)
     story = read_story(read_lines(file), contact_id, until_ms)
     if not story.events:
-        typer.echo(f"{file}: there is no event of contact {contact_id!r} up to then", err=True)
+        is_empty = until_ms is None and story.newest_ms is None
+        whose = "at all" if is_empty else f"of contact {contact_id!r}{'' if until_ms is None else ' up to then'}"
+        typer.echo(f"{file}: there is no event {whose}", err=True)
+        _tell_of_refused(story.refused)
         raise typer.Exit(FINDINGS)
     at_ms = until_ms if until_ms is not None else story.newest_ms or 0
     return Told(story.payloads, contact_id, at_ms, story.events, story.refused)

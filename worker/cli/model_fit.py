@@ -10,9 +10,11 @@ import orjson
 import typer
 
 from worker.cli.pages import page
+from worker.cli.places import check_file, written
+from worker.cli.tables import Column, print_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console
 
     from worker.fitting.judgement import Judgement, Slice
     from worker.fitting.looks import Question
@@ -81,6 +83,8 @@ def fit(
         raise typer.BadParameter("a name has lower case letters, digits and single dashes", param_hint="--name")
     if out is not None and out.exists():
         raise typer.BadParameter(f"{out} exists; name a new file, or remove it first", param_hint="--out")
+    if out is not None:
+        check_file(out, "--out")
     question = _question(outcome, leave_out, lost, within, ages)
     target = _target(target_volume, target_precision)
     others = _models(name, beside)
@@ -200,16 +204,20 @@ def _judge(
 
 def _write(proposal: Proposal, judgement: Judgement | None, part: Slice | None, out: Path | None) -> None:
     from worker.contracts.instants import format_instant
-    from worker.fitting.report import judgement_notes
+    from worker.fitting.report import judgement_notes, volume_note
 
-    notes: list[str] = []
+    far = volume_note(proposal)
+    notes = [] if far is None else [f"           {far}"]
+    if far is not None:
+        _tell(far)
     if judgement is not None and part is not None:
-        notes = judgement_notes(judgement, part.share, format_instant(part.from_ms)[:10])
+        notes += judgement_notes(judgement, part.share, format_instant(part.from_ms)[:10])
     text = proposal.text(notes)
     if out is None:
         typer.echo(text)
         return
-    out.write_text(text, "utf-8")
+    with written(out, "--out"):
+        out.write_text(text, "utf-8")
     _tell(f"{out}: {len(proposal.scorecard.lines)} rules, ready at {proposal.threshold}")
 
 
@@ -227,24 +235,20 @@ def _show(judgement: Judgement, part: Slice, output: str, *, is_apart: bool) -> 
         f"\njudged on {judgement.contacts:,} later contacts: {judgement.won:,} won, {judgement.unresolved:,} undecided to the end"
     )
     for grid in grids(judgement, part.share):
-        console.print(_table(grid))
+        _print_grid(console, grid)
 
 
-def _table(grid: Grid) -> Table:
-    from rich.table import Table
-
-    table = Table(title=f"\n{grid.title}", title_justify="left", box=None)
-    for place, head in enumerate(grid.heads):
-        table.add_column(head, no_wrap=True, justify="right" if place else "left")
-    for row in grid.rows:
-        table.add_row(*row)
-    return table
+def _print_grid(console: Console, grid: Grid) -> None:
+    columns = [Column(head, is_number=place > 0, least=None if place else 12) for place, head in enumerate(grid.heads)]
+    print_table(console, columns, grid.rows, f"\n{grid.title}")
 
 
 def _tell_of_input(timelines: Timelines) -> None:
-    _tell(f"{timelines.types.total():,} events of {len(timelines.contacts):,} contacts")
+    from worker.reports.amounts import counted
+
+    _tell(f"{counted(timelines.types.total(), 'event')} of {counted(len(timelines.contacts), 'contact')}")
     for code, n in sorted(timelines.refused.items()):
-        _tell(f"{n:,} lines hold no event: {code}")
+        _tell(f"{counted(n, 'line')} {'holds' if n == 1 else 'hold'} no event: {code}")
 
 
 def _warn(timelines: Timelines, plan: Plan) -> None:

@@ -10,13 +10,16 @@ import orjson
 import typer
 
 from worker.cli.history import parse_history, shown_history
-from worker.cli.instants import END, parse_as_of
+from worker.cli.instants import END, parse_as_of, parse_time
+from worker.cli.options import FINDINGS
 from worker.cli.pages import page
+from worker.cli.places import check_file, check_folder, written
+from worker.contracts.instants import format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.replay import Refused
+    from worker.replay import Replay
     from worker.reports.report import ModelReport, Report
     from worker.scoring.model import Model
 
@@ -79,9 +82,13 @@ def replay(
     from worker.scoring.model_file import load_model, load_models
 
     wanted = parse_history(history, start, stop, brokers)
+    if html is not None:
+        check_file(html, "--html")
+    if out is not None:
+        check_folder(out, "--out")
     terms = Terms(
         as_of_ms=parse_as_of(as_of),
-        emit_since_ms=None if emit_since is None else parse_as_of(emit_since, "--emit-since"),
+        emit_since_ms=None if emit_since is None else parse_time(emit_since, "--emit-since"),
         publish_tiers=publish_tiers,
         max_skew_ms=wanted.max_skew_ms,
     )
@@ -91,9 +98,8 @@ def replay(
     calm_garbage_collector()
     with shown_history(wanted) as batches:
         this, *others = replay_history([models] if other is None else [models, [other]], batches, terms, watch=happened)
-    if this.as_of_ms is None:
-        _say_nothing(output, this.refused)
-        return
+    if this.as_of_ms is None or len(this.refused) == this.counts["received", ""]:
+        raise _nothing(output, this)
     report = make_report(
         models,
         this,
@@ -105,7 +111,8 @@ def replay(
     for one in (this, *others):
         one.contacts.clear()  # what is written and printed needs room too
     if out is not None:
-        _write_tables(report, out)
+        with written(out, "--out"):
+            _write_tables(report, out)
     if html is not None:
         _write_page(report, html)
     if output == "json":
@@ -148,21 +155,24 @@ def _write_page(report: Report, html: Path) -> None:
     from worker.export import write_file
     from worker.reports.page import page_of
 
-    write_file(html, page_of(report).encode())
+    content = page_of(report).encode()
+    with written(html, "--html"):
+        write_file(html, content)
     typer.echo(f"report in {html}", err=True)
 
 
-def _say_nothing(output: str, refused: list[Refused]) -> None:
+def _nothing(output: str, empty: Replay) -> typer.Exit:
+    """Say that there was nothing to score, and of how many lines; return the exit of a finding."""
     from worker.reports.document import empty_document
+    from worker.reports.refusals import refusal_lines
 
     if output == "json":
-        typer.echo(orjson.dumps(empty_document(refused), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
-    else:
-        from worker.cli.replay_text import print_refused
-
-        console = page()
-        console.print("no events in this history")
-        print_refused(console, refused)
+        typer.echo(orjson.dumps(empty_document(empty.refused), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+    when = "" if empty.as_of_ms is None else f" up to {format_instant(empty.as_of_ms)}"
+    typer.echo(f"no events in this history{when}: there is nothing to score", err=True)
+    for line in refusal_lines(empty.refused):
+        typer.echo(line, err=True)
+    return typer.Exit(FINDINGS)
 
 
 def _warn_of_unseen(report: Report, won: str | None) -> None:

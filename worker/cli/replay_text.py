@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from rich.table import Table
 
+from worker.cli.tables import Column, print_table
 from worker.contracts.instants import MS_PER_DAY, format_instant
+from worker.reports.amounts import counted
 from worker.reports.crossings import COOLED, READY, TIER_CHANGED, reasons_of
 from worker.reports.diff import CHANGES
+from worker.reports.refusals import refusal_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from worker.replay import Refused
     from worker.reports.diff import Change, Diff, DiffLine, TierMatrix
     from worker.reports.distribution import Distribution
     from worker.reports.outcome import Outcome
@@ -39,7 +39,7 @@ def print_report(console: Console, report: Report, limit: int, *, with_tables: b
         _print_model(console, one, report.as_of_ms)
         told = [orjson.loads(value) for value in one.transitions]
         told.sort(key=lambda item: (item["at"], item["contact_id"]))
-        console.print(_transitions_table(told[: limit or None], len(told)))
+        _print_transitions(console, told[: limit or None], len(told))
         if with_tables:
             _print_distribution(console, one.distribution)
             _print_rules(console, one.rules)
@@ -51,64 +51,64 @@ def print_report(console: Console, report: Report, limit: int, *, with_tables: b
         _print_diff(console, report.diff, report.models[0].title, report.other.title, limit)
     kept_back = sum(n for (what, _), n in report.counts.items() if what == "kept_back")
     if kept_back:
-        console.print(f"{kept_back:,} transitions kept back")
-    print_refused(console, report.refused)
+        console.print(f"{counted(kept_back, 'transition')} kept back")
+    for line in refusal_lines(report.refused):
+        console.print(line)
 
 
 def _print_model(console: Console, one: ModelReport, as_of_ms: int) -> None:
-    changed = f"{one.kinds[TIER_CHANGED]:,} changes of tier, " if one.kinds[TIER_CHANGED] else ""
+    changes = one.kinds[TIER_CHANGED]
+    changed = f"{changes:,} {'change' if changes == 1 else 'changes'} of tier, " if changes else ""
+    held = f", {one.held:,} held: all holds but required data" if one.held is not None else ""
     console.print(
-        f"{one.title}: {len(one.lines):,} contacts as of {format_instant(as_of_ms)}, "
-        f"{one.kinds[READY]:,} times ready, {one.kinds[COOLED]:,} times cooled, {changed}{one.ready_now:,} ready now"
+        f"{one.title}: {counted(len(one.lines), 'contact')} as of {format_instant(as_of_ms)}, "
+        f"{counted(one.kinds[READY], 'time')} ready, {counted(one.kinds[COOLED], 'time')} cooled, "
+        f"{changed}{one.ready_now:,} ready now{held}"
     )
     if one.tiers:
         console.print("tiers: " + ", ".join(f"{name} {contacts:,}" for name, contacts in one.tiers.items()))
 
 
-def _transitions_table(told: list[dict[str, Any]], total: int) -> Table:
-    table = Table(title=f"\ntransitions, oldest first ({len(told):,} of {total:,})", title_justify="left", box=None)
-    table.add_column("at", no_wrap=True, min_width=16)
-    table.add_column("contact", no_wrap=True, min_width=12)
-    table.add_column("what", no_wrap=True, min_width=11)
-    table.add_column("score", no_wrap=True, min_width=6, justify="right")
-    table.add_column("tier", no_wrap=True, min_width=5)
-    table.add_column("cause", no_wrap=True, ratio=2)
-    table.add_column("why", no_wrap=True, ratio=3)
+def _print_transitions(console: Console, told: list[dict[str, Any]], total: int) -> None:
+    columns = (
+        Column("at (UTC)", width=16),
+        Column("contact", width=12, least=12, yields=3),
+        Column("what", width=11),
+        Column("score", width=6, is_number=True),
+        Column("tier", width=5, least=8, yields=4),
+        Column("cause", least=11, yields=1, may_go=True),
+        Column("why", least=14, yields=2, ease=28),
+    )
+    rows = []
     for item in told:
         score = f"{item['score']:g}" if "score" in item else ""
         what = item["kind"].removeprefix("lead.")
         why = ", ".join(reasons_of(item))
-        table.add_row(_minute(item["at"]), item["contact_id"], what, score, item.get("tier", ""), item["cause"], why)
-    return table
+        rows.append((_minute(item["at"]), item["contact_id"], what, score, item.get("tier", ""), item["cause"], why))
+    print_table(console, columns, rows, f"\ntransitions, oldest first ({len(told):,} of {total:,})")
 
 
 def _print_distribution(console: Console, spread: Distribution) -> None:
     ranks = ", ".join(f"{name} {score:g}" for name, score in spread.ranks.items())
     console.print(
-        f"\nscores of {spread.scored:,} contacts, {spread.unscored:,} never had points"
+        f"\nscores of {counted(spread.scored, 'contact')}, {spread.unscored:,} never had points"
         + (f": {ranks}" if ranks else "")
     )
-    table = Table(box=None)
-    table.add_column("from", justify="right")
-    table.add_column("below", justify="right")
-    table.add_column("contacts", justify="right")
-    table.add_column("", no_wrap=True)
     most = max((one.contacts for one in spread.bins), default=0)
-    for one in spread.bins:
-        bar = "▇" * round(_BAR_WIDTH * one.contacts / most)
-        table.add_row(f"{one.low:g}", f"{one.high:g}", f"{one.contacts:,}", bar)
-    console.print(table)
+    rows = [
+        (f"{one.low:g}", f"{one.high:g}", f"{one.contacts:,}", "▇" * round(_BAR_WIDTH * one.contacts / most))
+        for one in spread.bins
+    ]
+    columns = [Column(name, is_number=True) for name in ("from", "below", "contacts")]
+    print_table(console, [*columns, Column("", may_go=True)], rows)
 
 
 def _print_rules(console: Console, lines: Sequence[RuleLine]) -> None:
     console.print("\nwhat each rule gave, since the last reset of its group")
-    table = Table(box=None)
-    for name in ("rule", "group"):
-        table.add_column(name, no_wrap=True)
-    for name in ("contacts", "awards", "points given", "points now", "share"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for line in lines:
-        table.add_row(
+    columns = [Column("rule", least=12, yields=2), Column("group", least=10, yields=1)]
+    columns += [Column(name, is_number=True) for name in ("contacts", "awards", "points given", "points now", "share")]
+    rows = [
+        (
             line.name,
             line.group,
             f"{line.contacts:,}",
@@ -117,7 +117,9 @@ def _print_rules(console: Console, lines: Sequence[RuleLine]) -> None:
             f"{line.points:,.1f}",
             f"{line.share:.1%}",
         )
-    console.print(table)
+        for line in lines
+    ]
+    print_table(console, columns, rows)
 
 
 def _print_outcome(console: Console, one: ModelReport, outcome: Outcome, other: ModelReport | None) -> None:
@@ -127,16 +129,12 @@ def _print_outcome(console: Console, one: ModelReport, outcome: Outcome, other: 
         columns.append((other.title, other.outcome))
     counts = outcome.counts
     console.print(
-        f"\njudged by {outcome.event_type}: {outcome.contacts:,} contacts, {outcome.won:,} came to it; left out: "
+        f"\njudged by {outcome.event_type}: {counted(outcome.contacts, 'contact')}, {outcome.won:,} came to it; left out: "
         f"{counts['already_won']:,} of whom nothing was known before, {outcome.erased:,} erased"
     )
-    table = Table(box=None)
-    table.add_column("")
-    for title, _ in columns:
-        table.add_column(title, justify="right", no_wrap=True)
-    for name, values in _outcome_rows([found for _, found in columns]):
-        table.add_row(name, *values)
-    console.print(table)
+    heads = [Column("", least=24), *(Column(title, is_number=True) for title, _ in columns)]
+    rows = [(name, *values) for name, values in _outcome_rows([found for _, found in columns])]
+    print_table(console, heads, rows)
 
 
 def _outcome_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, list[str]]]:
@@ -164,55 +162,46 @@ def _print_diff(console: Console, diff: Diff, this: str, other: str, limit: int)
         for change in CHANGES
     )
     left_out = f"; {diff.erased:,} erased are left out" if diff.erased else ""
-    console.print(f"\n{this} -> {other}, {len(diff.lines):,} contacts: {counts}{left_out}")
+    console.print(f"\n{this} -> {other}, {counted(len(diff.lines), 'contact')}: {counts}{left_out}")
     for change, title in _WHAT.items():
         examples = diff.examples(change, limit or len(diff.lines))
         if examples:
             console.print(f"\n{title} ({len(examples):,} of {diff.counts[change]:,})")
-            console.print(_diff_table(examples))
+            _print_examples(console, examples)
     if diff.tiers is not None:
         console.print(f"\ncontacts by tier at the end: {this} down, {other} across")
-        console.print(_tiers_table(diff.tiers))
+        _print_tiers(console, diff.tiers)
 
 
-def _diff_table(lines: Sequence[DiffLine]) -> Table:
-    table = Table(box=None)
-    table.add_column("contact", no_wrap=True, min_width=12)
-    table.add_column("ready", no_wrap=True, min_width=16)
-    table.add_column("other", no_wrap=True, min_width=16)
-    table.add_column("days", no_wrap=True, justify="right")
-    table.add_column("score then", no_wrap=True, justify="right")
-    table.add_column("why", no_wrap=True, ratio=1)
+def _print_examples(console: Console, lines: Sequence[DiffLine]) -> None:
+    columns = (
+        Column("contact", width=12, least=12, yields=2),
+        Column("ready (UTC)", width=16),
+        Column("other (UTC)", width=16),
+        Column("days", is_number=True),
+        Column("score then", is_number=True),
+        Column("why", least=12, yields=1, ease=28),
+    )
+    rows = []
     for line in lines:
         shown = line.other_ready or line.ready
-        table.add_row(
-            line.contact_id,
-            _minute(format_instant(line.ready.at_ms)) if line.ready else "-",
-            _minute(format_instant(line.other_ready.at_ms)) if line.other_ready else "-",
-            "" if line.moved_ms is None else _days(line.moved_ms),
-            f"{shown.score:g}" if shown else "",
-            ", ".join(shown.reasons) if shown else "",
+        rows.append(
+            (
+                line.contact_id,
+                _minute(format_instant(line.ready.at_ms)) if line.ready else "-",
+                _minute(format_instant(line.other_ready.at_ms)) if line.other_ready else "-",
+                "" if line.moved_ms is None else _days(line.moved_ms),
+                f"{shown.score:g}" if shown else "",
+                ", ".join(shown.reasons) if shown else "",
+            )
         )
-    return table
+    print_table(console, columns, rows)
 
 
-def _tiers_table(matrix: TierMatrix) -> Table:
-    table = Table(box=None)
-    table.add_column("")
-    for name in matrix.columns:
-        table.add_column(name, justify="right")
-    for name, contacts in zip(matrix.rows, matrix.contacts, strict=True):
-        table.add_row(name, *(f"{n:,}" for n in contacts))
-    return table
-
-
-def print_refused(console: Console, refused: Sequence[Refused]) -> None:
-    """Print how many lines hold no event, and where the first of each kind is."""
-    for code, n in sorted(Counter(one.code for one in refused).items()):
-        first = next(one for one in refused if one.code == code)
-        where = f" of {first.source}" if first.source else ""
-        place = "at offset" if first.source.endswith("]") else "in line"
-        console.print(f"{n:,} lines hold no event: {code}, first {place} {first.line}{where}")
+def _print_tiers(console: Console, matrix: TierMatrix) -> None:
+    columns = [Column("", least=8), *(Column(name, is_number=True) for name in matrix.columns)]
+    rows = [(name, *(f"{n:,}" for n in contacts)) for name, contacts in zip(matrix.rows, matrix.contacts, strict=True)]
+    print_table(console, columns, rows)
 
 
 def _minute(instant: str) -> str:

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
     from worker.fitting.intervals import Interval, Standing
     from worker.fitting.judgement import AtAge, Judgement
+    from worker.fitting.proposal import Proposal
 
 BASE = "picked blindly"
+_FAR = 1.5  # times more or fewer leads than were asked for
 
 
 class Grid(NamedTuple):
@@ -43,6 +45,14 @@ def grids(judgement: Judgement, share: float) -> list[Grid]:
                 ),
             ]
     return [*tables, _threshold(judgement), _operated(judgement), _peaks(judgement), _calibration(judgement)]
+
+
+def volume_note(proposal: Proposal) -> str | None:
+    """Return a sentence where the threshold is far from the volume that was asked for: with equal scores none lies nearer."""
+    wanted, reached = proposal.wanted_share, proposal.share
+    if max(wanted, reached) <= _FAR * min(wanted, reached):
+        return None
+    return f"wanted {wanted:.1%}; the nearest threshold reaches {reached:.1%}"
 
 
 def judgement_notes(judgement: Judgement, share: float, began: str) -> list[str]:

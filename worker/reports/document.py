@@ -52,6 +52,8 @@ def _model(one: ModelReport) -> dict[str, Any]:
         "version": one.model.version,
         "digest": one.model.digest,
         "contacts": len(one.lines),
+        "ready_now": one.ready_now,
+        "held": one.held,
         "tiers": dict(Counter(line.tier for line in one.lines)),
         "transitions": [orjson.Fragment(value) for value in one.transitions],
         "distribution": {

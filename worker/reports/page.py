@@ -67,6 +67,7 @@ def _section(one: ModelReport) -> dict[str, Any]:
         "times_cooled": one.kinds[COOLED],
         "tier_changes": one.kinds[TIER_CHANGED],
         "ready_now": one.ready_now,
+        "held": one.held,
         "tiers": one.tiers,
         "histogram": plots.histogram(one.distribution, one.model),
         "by_week": plots.told_by_week(one.weeks, one.periods),

@@ -6,11 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from worker.export import folds_as_of
 from worker.reports.crossings import Crossing, Period, count_kinds, first_ready, periods
 from worker.reports.diff import Diff, Side, compare
 from worker.reports.distribution import Distribution, distribution
 from worker.reports.outcome import Outcome, Watcher, judge
 from worker.reports.rules import RuleLine, rule_lines
+from worker.scoring.qualification import is_held
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +37,7 @@ class ModelReport:
     weeks: int  # in one period
     periods: Sequence[Period]
     outcome: Outcome | None  # None when none was asked for
+    held: int | None  # contacts that are open for lack of required data alone; None where the model requires none
 
     @property
     def ready_now(self) -> int:
@@ -141,7 +144,16 @@ def _model_report(
         weeks=weeks,
         periods=found,
         outcome=None if happened is None else judge(happened, ready, erased),
+        held=_held(replay, model, index),
     )
+
+
+def _held(replay: Replay, model: Model, index: int) -> int | None:
+    if model.qualify is None or not model.qualify.require:
+        return None
+    as_of_ms = replay.as_of_ms or 0
+    found = folds_as_of(replay.contacts, model, index, as_of_ms)
+    return sum(is_held(model, fold, state.latch, as_of_ms) for _, state, fold in found)
 
 
 def _titles(models: Sequence[Model]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import worker
 from worker.cli import main as command
 from worker.errors import ConfigError, DependencyError, ModelError, RestartRequired, StateError, WorkerError
 
@@ -22,6 +23,18 @@ def test_every_command_explains_itself(name: str) -> None:
 def test_no_command_shows_all_of_them() -> None:
     result = CliRunner().invoke(command.app, [], env={"COLUMNS": "200"})
     assert all(name in result.output for name in COMMANDS)
+
+
+def test_version_is_that_of_the_package() -> None:
+    result = CliRunner().invoke(command.app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"leadscore {worker.__version__}\n")
+
+
+def test_help_says_all_that_can_be_done_with_a_model() -> None:
+    result = CliRunner().invoke(command.app, ["--help"], env={"COLUMNS": "200"})
+    (line,) = [one for one in result.output.splitlines() if one.split()[:1] == ["model"] or " model " in one[:12]]
+    for word in ("write", "check", "test", "explain", "fit", "show", "list"):
+        assert word in line.lower()
 
 
 def exit_code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -106,7 +106,20 @@ def test_the_end_is_the_newest_event_of_the_whole_file(run: CliRunner, model: st
 
 def test_lines_that_hold_no_event_are_mentioned(run: CliRunner, model: str, history: str) -> None:
     result = run.invoke(app, [model, history, "--contact", "bob"])
-    assert result.stderr == "1 lines hold no event and were passed over\n"
+    assert result.stderr == "1 line holds no event, passed over\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "refused"), [(b"", ""), (b"bad\n{}\n", "2 lines hold no event, passed over\n")], ids=["empty", "bad"]
+)
+def test_a_history_without_events_exits_1(
+    run: CliRunner, model: str, tmp_path: Path, content: bytes, refused: str
+) -> None:
+    file = tmp_path / "nothing.jsonl"
+    file.write_bytes(content)
+    result = run.invoke(app, [model, str(file), "--contact", "ann"])
+    assert result.exit_code == 1
+    assert result.stderr == f"{file}: there is no event at all\n{refused}"
 
 
 def test_a_contact_that_is_not_there_exits_1(run: CliRunner, model: str, history: str) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -162,9 +163,9 @@ def test_out_holds_every_table_that_was_asked_for(folder: Path) -> None:
 
 
 def test_html_is_written_for_its_owner_alone(folder: Path) -> None:
-    result = run(folder, "--html", str(folder / "reports" / "report.html"))
-    assert result.exit_code == 0
-    page = folder / "reports" / "report.html"
+    page = folder / "report.html"
+    page.touch(mode=0o644)
+    assert run(folder, "--html", str(page)).exit_code == 0
     assert page.read_text().startswith("<!doctype html>")
     assert page.stat().st_mode & 0o777 == 0o600
 
@@ -202,16 +203,130 @@ def test_transitions_before_an_instant_are_kept_back(folder: Path) -> None:
 
 def test_changes_of_tier_are_told_when_asked_for(folder: Path) -> None:
     result = run(folder, "--publish-tiers")
-    assert "1 changes of tier" in result.stdout
+    assert "1 change of tier" in result.stdout
     assert "tier_changed" in result.stdout
 
 
-def test_history_without_events_says_so(folder: Path) -> None:
-    (folder / "history.jsonl.gz").write_bytes(b"no event")
-    text = run(folder, "--html", str(folder / "report.html"))
-    assert text.exit_code == 0
-    assert "no events in this history" in text.stdout
-    assert json.loads(run(folder, "--output", "json").stdout)["refused"] == {"event.not_json": 1}
+@pytest.mark.parametrize("more", [(), ("--as-of", "2026-01-01T12:00:00Z"), ("--won", "won")], ids=["", "as of", "won"])
+@pytest.mark.parametrize(
+    ("content", "refused"), [(b"", 0), (b"\n\n", 0), (b"no event\n{}", 2)], ids=["empty", "blank", "bad"]
+)
+def test_history_without_events_is_a_finding(folder: Path, content: bytes, refused: int, more: tuple[str, ...]) -> None:
+    """If this fails, a wrong file looks like a history in which nobody qualified."""
+    (folder / "history.jsonl.gz").write_bytes(content)
+    text = run(folder, "--html", str(folder / "report.html"), *more)
+    assert text.exit_code == 1
+    assert "no events in this history" in text.stderr
+    assert text.stderr.count("holds no event") == refused
+    assert not (folder / "report.html").exists()
+    program = run(folder, "--output", "json", *more)
+    assert program.exit_code == 1
+    assert sum(json.loads(program.stdout)["refused"].values()) == refused
+
+
+@pytest.mark.parametrize(
+    ("option", "place", "said"),
+    [
+        ("--html", "{folder}", "{folder} cannot be written: Is a directory"),
+        ("--html", "{folder}/missing/a.html", "{folder}/missing/a.html cannot be written: No such file or directory"),
+        ("--html", "{folder}/loans.yaml/a.html", "{folder}/loans.yaml/a.html cannot be written: Not a directory"),
+        ("--out", "{folder}/loans.yaml", "{folder}/loans.yaml cannot be written: Not a directory"),
+        ("--out", "{folder}/loans.yaml/deep", "{folder}/loans.yaml/deep cannot be written: Not a directory"),
+    ],
+)
+def test_place_that_cannot_be_written_is_refused_before_anything_is_read(
+    folder: Path, option: str, place: str, said: str
+) -> None:
+    """If this fails, an hour of replaying ends in a traceback, or a folder loses its mode."""
+    (folder / "history.jsonl.gz").write_bytes(b"\x1f\x8b cut off")  # reading it would be another error
+    folder.chmod(0o755)
+    result = run(folder, option, place.format(folder=folder))
+    assert result.exit_code == 2
+    assert said.format(folder=folder) in result.stderr
+    assert f"fix: name another place with {option}" in result.stderr
+    assert folder.stat().st_mode & 0o777 == 0o755
+
+
+def test_page_may_lie_in_the_folder_where_one_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert run(folder, "--html", ".").exit_code == 2
+    assert run(folder, "--html", "report.html").exit_code == 0
+
+
+def test_folder_in_the_place_of_a_file_is_refused_too(folder: Path) -> None:
+    (folder / "out" / "rules.csv").mkdir(parents=True)
+    result = run(folder, "--out", str(folder / "out"))
+    assert result.exit_code == 2
+    assert "rules.csv cannot be written: Is a directory" in result.stderr
+
+
+def test_leads_that_only_lack_data_are_counted_as_held(folder: Path) -> None:
+    qualify = {"when": {"score": {"at_least": 100}}, "require": ["attributes.email"]}
+    (folder / "loans.yaml").write_text(json.dumps(MODEL | {"qualify": qualify}))
+    result = run(folder, "--out", str(folder / "out"), "--html", str(folder / "report.html"))
+    assert "0 ready now, 1 held: all holds but required data" in result.stdout
+    assert "<b>1</b><span>held at the end: all holds but required data</span>" in (folder / "report.html").read_text()
+    assert ",open," in (folder / "out" / "scores.csv").read_text()
+    told = json.loads(run(folder, "--output", "json").stdout)["models"]["loans"]
+    assert (told["ready_now"], told["held"]) == (0, 1)
+
+
+def test_model_that_requires_nothing_holds_nobody(folder: Path) -> None:
+    assert "held" not in run(folder).stdout
+    told = json.loads(run(folder, "--output", "json").stdout)["models"]["loans"]
+    assert (told["ready_now"], told["held"]) == (1, None)
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_every_number_is_found_on_a_narrow_terminal(folder: Path, columns: int) -> None:
+    """If this fails, half of a score, or no date at all, stands on the screens that most people have."""
+    rules = [
+        {"rule": f"asked for the long form number {n}", "when": {"type": "form.submitted"}, "points": 60.125 + n}
+        for n in range(3)
+    ]
+    long = MODEL | {"rules": rules, "score": {"precision": 3}, "tiers": {"cold": 0, "comfortably-warm": 50}}
+    (folder / "loans.yaml").write_text(json.dumps(long | {"qualify": {"when": {"score": {"at_least": 200}}}}))
+    other = long | {"version": 4, "qualify": {"when": {"score": {"at_least": 60}}}}
+    (folder / "other.yaml").write_text(json.dumps(other))
+    name = "7d0cbb52-40f5-4e3c-9b5b-2f4a7f3c8f11"
+    types = ("form.submitted", "form.submitted", "contract.signed.by.both")
+    lines = [event_value(kind, START + n * DAY, contact=name) for n, kind in enumerate(types)]
+    (folder / "history.jsonl.gz").write_bytes(b"\n".join(lines))
+    wanted = ["--tables", "--diff", str(folder / "other.yaml"), "--won", "contract.signed.by.both"]
+    app = typer.Typer()
+    app.command()(replay)
+    arguments = [str(folder / "history.jsonl.gz"), "--model", str(folder / "loans.yaml"), *wanted]
+    env = {"COLUMNS": str(columns), "FORCE_COLOR": "1", "TERM": "xterm", "NO_COLOR": "1"}
+    result = CliRunner().invoke(app, arguments, env=env)
+    assert result.exit_code == 0, result.output
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", result.stdout)
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= columns
+    words = shown.replace(",", " ").split()
+    # three rules gave 60.125, 61.125 and 62.125, twice
+    for told in (
+        "366.75",
+        "120.25",
+        "122.25",
+        "124.25",
+        "2026-01-02",
+        "2026-01-01",
+        "00:00",
+        "1.0",
+        "183.375",
+        "33.3%",
+    ):
+        assert told in words, told
+    for head in ("at", "(UTC)", "score", "days", "share", "awards", "why"):
+        assert head in words, head
+
+
+@pytest.mark.parametrize("instant", ["garbage", "END"])
+def test_instant_to_tell_from_is_never_the_end(folder: Path, instant: str) -> None:
+    result = run(folder, "--emit-since", instant)
+    assert result.exit_code == 2
+    assert "write a time with its zone" in " ".join(result.output.replace("│", " ").split())
+    assert "write END" not in result.output
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from tests.support.small import DAY, HOUR, START, event_value
 from tests.support.small_history import lines_of, need_regression, visitors
 from worker.cli.model_fit import fit
 from worker.scoring.model_file import load_model
@@ -59,7 +60,7 @@ def test_the_model_is_written_and_judged_beside_another(folder: Path) -> None:
     assert "# left out   all events at or after contract.signed" in text
     for part in ("precision [95 % interval]", "by-hand", "event count", "regression, not rounded", "picked blindly"):
         assert part in result.stdout
-    assert "1 lines hold no event: event.not_json" in result.stderr
+    assert "1 line holds no event: event.not_json" in result.stderr
 
 
 def test_without_a_file_the_model_is_all_that_stands_on_standard_output(folder: Path) -> None:
@@ -127,6 +128,36 @@ def test_a_question_that_the_history_cannot_answer_is_one_too(folder: Path) -> N
         result = run(folder, *arguments)
         assert result.exit_code == 2
         assert reason in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_volume_that_no_threshold_comes_near_is_said(folder: Path) -> None:
+    """If this fails, sales gets four times the leads it asked for, and nobody was told."""
+    need_regression()
+    lines = []
+    for place in range(600):  # one in four asks, and all of these are alike
+        began_ms = START + 2 * place * HOUR
+        lines.append(event_value("signed.up", began_ms, contact=f"v{place}"))
+        if place % 4 == 0:
+            lines.append(event_value("demo.requested", began_ms + HOUR, contact=f"v{place}"))
+        if place % 4 == 0 and place % 12 != 0:
+            lines.append(event_value("account.activated", began_ms + 6 * DAY, contact=f"v{place}"))
+    (folder / "history.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines)))
+    wanted = (*QUESTION, "--draws", "5", "--target-volume")
+    out = folder / "few.yaml"
+    few = run(folder, *wanted, "5%", "--out", str(out))
+    assert few.exit_code == 0, few.output
+    (said,) = [
+        line for line in few.stderr.splitlines() if line.startswith("wanted 5.0%; the nearest threshold reaches 2")
+    ]
+    assert f"#            {said}" in out.read_text()
+    assert "wanted" not in run(folder, *wanted, "25%").stderr
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_read(folder: Path) -> None:
+    (folder / "history.jsonl.gz").write_bytes(b"\x1f\x8b cut off")
+    result = run(folder, *QUESTION, "--out", str(folder / "missing" / "m.yaml"))
+    assert result.exit_code == 2
+    assert "m.yaml cannot be written: No such file or directory" in result.stderr
 
 
 def test_a_file_that_exists_is_not_overwritten(folder: Path) -> None:

@@ -266,6 +266,17 @@ def test_new_says_what_is_wrong(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_show_says_how_groups_fade_and_drain_and_what_is_late(run: CliRunner, tmp_path: Path) -> None:
+    shown = run.invoke(app, ["show", "daily-fade"]).stdout
+    lines = {line.split()[0]: line.split() for line in shown.partition("\ngroups")[2].splitlines() if line.split()}
+    assert lines["group"] == ["group", "floor", "cap", "decay", "drain"]
+    assert " ".join(lines["basics"]).endswith("percent: {rate: 2%, every: 1d}")
+    assert " ".join(lines["loyalty"]).endswith("1 every 1d")
+    assert "lateness 3d" in shown
+    late = run.invoke(app, ["show", written(tmp_path, GOOD + "lateness: 36h\n")]).stdout
+    assert "lateness 36h" in late
+
+
 def test_show_prints_pools_resets_and_every_form_of_decay(run: CliRunner) -> None:
     shown = run.invoke(app, ["show", "daily-fade"]).stdout
     assert "1 every 1d" in shown

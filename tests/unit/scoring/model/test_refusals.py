@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -507,6 +508,15 @@ def test_model_that_cannot_be_read_is_refused(source: str) -> None:
         load_model(source)
     assert caught.value.fields["finding"] == "model.unreadable"
     assert "simple-100" in str(caught.value)
+
+
+def test_model_in_another_encoding_is_told_to_be_saved_in_ours(tmp_path: Path) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_bytes(GOOD.encode() + "# für alle\n".encode("latin-1"))
+    with pytest.raises(ModelError) as caught:
+        load_model(str(file))
+    assert caught.value.fields["finding"] == "model.unreadable"
+    assert caught.value.fields["fix"] == "save it as UTF-8"
 
 
 def test_good_model_has_no_findings() -> None:
