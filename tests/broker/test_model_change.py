@@ -155,9 +155,9 @@ async def _hears(cluster: Cluster, directory: Path) -> None:
     told = await told_by(cluster)
     assert brief(told, "cause", "version", "score", "previous_score", "at") == [
         ("dora", "lead.sales_ready", 1, "page.viewed", 1, 52.0, 0.0, shown_day(29)),
-        ("dora", "lead.cooled", 1, "model.changed", 3, 20.0, 52.0, shown_day(29)),
+        ("dora", "lead.cooled", 1, "model.changed", 3, 20.0, 52.0, shown_day(30)),
         ("emma", "lead.sales_ready", 1, "form.submitted", 1, 55.0, 0.0, shown_day(0)),
-        ("frank", "lead.sales_ready", 1, "model.changed", 3, 40.0, 0.0, shown_day(1)),
+        ("frank", "lead.sales_ready", 1, "model.changed", 3, 40.0, 0.0, shown_day(30)),
     ]
     assert not any("event" in one for one in told if one["cause"] == "model.changed")
     await cluster.stop()
