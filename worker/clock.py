@@ -20,6 +20,11 @@ def cpu_seconds() -> float:
     return time.process_time()
 
 
+def pause(seconds: float) -> None:
+    """Hold the whole process up for *seconds*: for its start only, before anything else runs in it."""
+    time.sleep(seconds)
+
+
 class Deadline:
     """
     One time budget shared by several waits, so that retries never add up to more than was allowed.

@@ -8,6 +8,7 @@ Every error this worker raises on purpose, in one tree; never raised for a bug.
     ├── ModelError           model.invalid          operator: exit 78, before anything connects
     ├── StateError           state.unreadable       operator: exit 78
     ├── DependencyError      dependency.unreachable time: retried, then exit 69
+    ├── StoreUnavailable     store.unavailable      time: waited for while running, at start retried, then exit 69
     ├── RestartRequired      worker.restart         us: exit 70, the supervisor starts us again
     └── EventRefused         event.*                producer: dead letter
 """
@@ -62,6 +63,18 @@ class DependencyError(WorkerError):
 
     code = "dependency.unreachable"
     text = "{what}: {problem}\n  fix: {fix}"
+    exit_code = 69
+
+
+class StoreUnavailable(WorkerError):
+    """
+    The store's server does not answer, or says "not now". Fields: what, problem.
+
+    The call may be repeated with the same arguments, and then takes effect exactly once.
+    """
+
+    code = "store.unavailable"
+    text = "{what}: {problem}; nothing is lost, the call is repeated"
     exit_code = 69
 
 

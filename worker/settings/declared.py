@@ -36,7 +36,9 @@ class Variable(NamedTuple):
 
 def _setting(section: str, kind: Kind, default: str | None, text: str) -> Any:  # noqa: ANN401
     described = {"section": section, "kind": kind, "default": default, "help": text}
-    return field(metadata=described)
+    return field(
+        metadata=described, repr=kind.quote is str
+    )  # what must not be quoted as it is, must not be printed either
 
 
 def _kafka(kind: Kind, default: str | None, text: str) -> Any:  # noqa: ANN401
@@ -53,6 +55,10 @@ def _scoring(kind: Kind, default: str | None, text: str) -> Any:  # noqa: ANN401
 
 def _delivery(kind: Kind, default: str | None, text: str) -> Any:  # noqa: ANN401
     return _setting("Delivery", kind, default, text)
+
+
+def _redis(kind: Kind, default: str | None, text: str) -> Any:  # noqa: ANN401
+    return _setting("Redis", kind, default, text)
 
 
 def _operations(kind: Kind, default: str | None, text: str) -> Any:  # noqa: ANN401
@@ -82,6 +88,11 @@ class Settings:
         kinds.between(kinds.DURATION, 1_000, 300_000),
         "10s",
         "Silence after which the group gives our partitions to others.",
+    )
+    stop_timeout_ms: int = _kafka(
+        kinds.between(kinds.DURATION, 1_000, 600_000),
+        "25s",
+        "How long open rounds may take to end after SIGTERM; stay below what the platform gives before it kills (often 30 s).",
     )
 
     input_topic: str = _topics(kinds.NAME, "lead-interactions", "Interaction events to score.")
@@ -123,7 +134,9 @@ class Settings:
         "Whether sales is told at once whom a new version of a model makes ready, or no longer ready.",
     )
     store: str = _scoring(
-        kinds.STORE, "rocksdb://./state", "Where state is kept between restarts; each process needs its own directory."
+        kinds.STORE,
+        "rocksdb://./state",
+        "Where state is kept between restarts: a directory of each process's own, or a Redis that all of them share.",
     )
     cache_contacts: int = _scoring(
         kinds.between(kinds.INTEGER, 0, 10_000_000),
@@ -155,9 +168,33 @@ class Settings:
     round_bytes: int = _delivery(
         kinds.between(kinds.SIZE, 65_536, 1 << 28), "8MiB", "Bytes of changed state that end a round."
     )
+    batch_bytes: int = _delivery(
+        kinds.between(kinds.SIZE, 1 << 20, 1 << 30),
+        "64MiB",
+        "Bytes that one batch of records may unpack to; a partition stops before a larger one.",
+    )
+    dlq_limit: int = _delivery(
+        kinds.between(kinds.INTEGER, 0, 1_000),
+        "200",
+        "Refused records among 1,000 in a row at which a partition still goes on; above, it stops. 1000: no limit.",
+    )
     low_latency: bool = _delivery(
         kinds.FLAG, "false", "End a round 20 ms after its first transition; costs CPU, halves the delay of transitions."
     )
+
+    redis_password: Secret | None = _redis(
+        kinds.secret(), "", "Password of the store's user, who is named in LEADSCORE_STORE (redis://user@host)."
+    )
+    redis_timeout_ms: int = _redis(
+        kinds.between(kinds.DURATION, 100, 30_000),
+        "5s",
+        "How long one answer may take before it is asked for again; nothing is scored meanwhile.",
+    )
+    redis_ca_location: str = _redis(
+        kinds.PATH, "", "CA certificates (PEM) that may sign the server's, with rediss://; empty: the system's."
+    )
+    redis_certificate_location: str = _redis(kinds.PATH, "", "Our certificate (PEM), when the server asks for one.")
+    redis_key_location: str = _redis(kinds.PATH, "", "The private key (PEM) of our certificate, without a password.")
 
     web_bind: str = _operations(
         kinds.TEXT, "127.0.0.1", "Address for probes, metrics and status; 0.0.0.0 opens them to the network."

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from worker.contracts.instants import format_instant, parse_instant
 from worker.settings.secret import Secret
+from worker.settings.store_url import SERVER_SCHEMES, hide_password, parse_server_url
 
 _DURATION_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SIZE_UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -23,12 +24,13 @@ _MAX_PORT = 65_535
 
 
 class Kind(NamedTuple):
-    """A kind of value: its name in the reference, text to value, value to text."""
+    """A kind of value: its name in the reference, text to value, value to text, and a text that is wrong to one that may be quoted."""
 
     name: str
     parse: Callable[[str], Any]
     show: Callable[[Any], str] = str
     is_secret: bool = False
+    quote: Callable[[str], str] = str
 
 
 def parse_duration_ms(text: str) -> int:
@@ -107,9 +109,15 @@ def _parse_broker(text: str) -> str:
 
 
 def _parse_store(text: str) -> str:
-    if text == "memory://" or (text.startswith("rocksdb://") and len(text) > len("rocksdb://")):
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme in SERVER_SCHEMES:
+        parse_server_url(text)
         return text
-    raise ValueError("not a store; write rocksdb://./state, rocksdb:///var/lib/leadscore or memory://")
+    if text == "memory://" or (separator and scheme == "rocksdb" and rest):
+        return text
+    raise ValueError(
+        "not a store; write rocksdb://./state, rocksdb:///var/lib/leadscore, redis://host:6379/0, rediss://host:6379/0 or memory://"
+    )
 
 
 def _parse_text(text: str) -> str:
@@ -198,7 +206,7 @@ TEXT = Kind("text", _parse_text)
 PATH = Kind("file", _parse_text)
 NAME = Kind("name", _parse_name)
 BROKERS = comma_list(Kind("host:port", _parse_broker))
-STORE = Kind("store URL", _parse_store)
+STORE = Kind("store URL", _parse_store, hide_password, quote=hide_password)
 OPTIONAL_INSTANT = Kind(
     "instant",
     lambda text: parse_instant_ms(text) if text else None,

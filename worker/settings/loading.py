@@ -6,22 +6,17 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from worker.errors import ConfigError
 from worker.settings.declared import PREFIX, VARIABLES, Settings, Variable
+from worker.settings.problem import Problem
+from worker.settings.redis_gaps import redis_gaps
 
 _NOT_OURS = re.compile(r"LEADSCORE_(TEST_.*|SERVICE_(HOST|PORT)(_.*)?|PORT(_[0-9]+_(TCP|UDP)(_.*)?)?)")
 """The test suite's variables, and those that Kubernetes adds to every pod beside a service named `leadscore`."""
 
 _MAX_SECRET_BYTES = 65_536
-
-
-class Problem(NamedTuple):
-    """One thing that is wrong: the variable, and a text that says what and how to put it right."""
-
-    variable: str
-    text: str
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -44,7 +39,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         try:
             values[variable.field] = variable.kind.parse(text)
         except ValueError as exc:
-            quoted = "" if variable.kind.is_secret else f"{text[:80]!r} is "
+            quoted = "" if variable.kind.is_secret else f"{variable.kind.quote(text)[:80]!r} is "
             problems.append(Problem(origin, f"{quoted}{exc}"))
         origins[variable.field] = origin
     if values.get("dlq_topic") == "" and "input_topic" in values:
@@ -72,6 +67,19 @@ def require_for_run(settings: Settings) -> None:
                 )
             ]
         )
+
+
+def open_secret_files(environ: Mapping[str, str]) -> list[str]:
+    """Return the variables whose file holds a secret and may be read by every user of the machine."""
+    named = ((one.file_name, environ.get(one.file_name)) for one in VARIABLES if one.kind.is_secret)
+    return [name for name, path in named if path and _is_open_to_all(Path(path))]
+
+
+def _is_open_to_all(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & 0o004)
+    except OSError:
+        return False
 
 
 def _text_of(variable: Variable, environ: Mapping[str, str], problems: list[Problem]) -> tuple[str | None, str]:
@@ -132,6 +140,7 @@ def _conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong between settings that are each fine alone."""
     yield from _same_topics(values)
     yield from _security_gaps(values)
+    yield from redis_gaps(values)
     low, high = values.get("round_events"), values.get("round_events_catching_up")
     if low is not None and high is not None and high < low:
         yield Problem(

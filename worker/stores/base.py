@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from worker.pipeline.round import Due, DueChange
 
-__all__ = ["ContactStore", "Due", "DueChange"]
+__all__ = ["ContactStore", "Due", "DueChange", "DueOf"]
+
+DueOf = Callable[[bytes, bytes], int | None]
+"""Tells of a key and its value when it is due; None: never, as every key that is no contact's."""
 
 
 class ContactStore(Protocol):
@@ -38,6 +41,37 @@ class ContactStore(Protocol):
         (None = nothing remembered yet): somebody else wrote.
         """
 
+    def load(
+        self,
+        partition: int,
+        rows: Mapping[bytes, bytes | None],
+        due_of: DueOf,
+        expected_changelog_offset: int | None,
+        changelog_offset: int,
+    ) -> None:
+        """
+        Write *rows* (None: delete the key) of a restore, all or nothing, as fast as the store can.
+
+        As `write`, but: only for a partition that was empty when its load began; until `end_load` a crash may bring back an
+        earlier offset with the rows of that offset, and `due_before` is not to be asked. Nothing else is written meanwhile.
+        *due_of* is asked of every row with a value before anything is written: it raises for what is no row.
+
+        Raises:
+            RestartRequired: the remembered offset is not *expected_changelog_offset*.
+            StoreUnavailable: not now; the same call again is right.
+        """
+
+    def is_loading(self, partition: int) -> bool:
+        """Whether a load has begun and not ended, by this process or an earlier one: `load` goes on, then `end_load`."""
+
+    def end_load(self, partition: int, due_of: DueOf) -> Generator[None, None, None]:
+        """
+        Make what was loaded durable and known to `due_before`; done when the iterator ends, harmless when nothing was loaded.
+
+        It yields every few milliseconds, so that the caller can do something else. Close one that is given up, so that it lets
+        go of the partition; the next one begins anew.
+        """
+
     def due_before(self, partition: int, instant_ms: int, limit: int) -> list[Due]:
         """Return up to *limit* entries with ``at_ms <= instant_ms``, soonest first, ties by key."""
 
@@ -45,10 +79,17 @@ class ContactStore(Protocol):
         """Return the last changelog offset included, None when the partition is empty."""
 
     def iterate(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
-        """Yield every key and value, in key order, as of the call."""
+        """
+        Yield every key and value, in key order: each key that is there from the call to the end exactly once.
+
+        What is written or deleted meanwhile may be seen as it was or as it became; a store may keep the keys in memory.
+        """
 
     def size_bytes(self, partition: int) -> int:
         """Return about how much *partition* takes up, in memory and on disk together; for metrics, not for every round."""
+
+    def tidy(self, partition: int) -> None:
+        """Do a little of what makes deleted and replaced values leave the disk; call it every second or so, for each partition."""
 
     def drop(self, partition: int) -> None:
         """Forget everything of *partition*, its files included; it may be opened again."""

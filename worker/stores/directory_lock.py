@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import socket
+import stat
 from pathlib import Path
 from typing import Any
 
 from worker.clock import now_ms
 from worker.contracts.instants import format_instant
 from worker.errors import ConfigError
+from worker.logs import log_event
+
+_log = logging.getLogger(__name__)
 
 LOCK_NAME = "leadscore.lock"
 
@@ -44,7 +49,7 @@ class DirectoryLock:
         if self.is_held:
             return
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as exc:
             raise self._unusable(exc) from exc
         try:
@@ -90,6 +95,25 @@ class DirectoryLock:
             problem=f"the state directory cannot be locked: {exc.strerror}",
             fix="use a directory on a local disk that this user may write to",
         )
+
+
+def keep_to_ourselves(directory: Path) -> None:
+    """
+    Take away what others may do in *directory*, and say so in the log: it holds what is known of contacts.
+
+    Where this user may not change it (a volume with modes of its own) the log says that others may look inside.
+    """
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if not mode & 0o077:
+        return
+    try:
+        directory.chmod(mode & 0o700)
+    except OSError as exc:
+        log_event(
+            _log, logging.WARNING, "state_directory_open", path=str(directory), mode=f"{mode:04o}", reason=exc.strerror
+        )
+    else:
+        log_event(_log, logging.WARNING, "state_directory_closed", path=str(directory), mode_before=f"{mode:04o}")
 
 
 def _holder(descriptor: int) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-from worker.stores.base import Due, DueChange
+from worker.stores.base import Due, DueChange, DueOf
 from worker.stores.checks import check_expected, not_open
 
 
@@ -63,6 +63,37 @@ class MemoryStore:
             kept.sorted_due = None
         kept.changelog_offset = changelog_offset
 
+    def load(
+        self,
+        partition: int,
+        rows: Mapping[bytes, bytes | None],
+        due_of: DueOf,
+        expected_changelog_offset: int | None,
+        changelog_offset: int,
+    ) -> None:
+        """Write *rows* of a restore; see ContactStore."""
+        before = self._opened(partition).rows
+        due = [
+            DueChange(
+                key,
+                due_of(key, before[key]) if key in before else None,
+                None if value is None else due_of(key, value),
+            )
+            for key, value in rows.items()
+        ]
+        puts = {key: value for key, value in rows.items() if value is not None}
+        deletes = [key for key, value in rows.items() if value is None]
+        self.write(partition, puts, deletes, due, expected_changelog_offset, changelog_offset)
+
+    def is_loading(self, partition: int) -> bool:
+        """Return False: what was loaded is as if it had been written."""
+        self._opened(partition)
+        return False
+
+    def end_load(self, partition: int, due_of: DueOf) -> Generator[None, None, None]:
+        """Do nothing: what was loaded is as if it had been written."""
+        yield from ()
+
     def due_before(self, partition: int, instant_ms: int, limit: int) -> list[Due]:
         """Return up to *limit* entries with ``at_ms <= instant_ms``, soonest first, ties by key."""
         kept = self._opened(partition)
@@ -82,6 +113,10 @@ class MemoryStore:
     def size_bytes(self, partition: int) -> int:
         """Return the bytes of all keys and values; walks over all of them."""
         return sum(len(key) + len(value) for key, value in self._opened(partition).rows.items())
+
+    def tidy(self, partition: int) -> None:
+        """Do nothing: there is no disk."""
+        self._opened(partition)
 
     def drop(self, partition: int) -> None:
         """Forget everything of *partition*; it may be opened again."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
+from worker.clock import now_ms
 from worker.logs import log_event
 
 _log = logging.getLogger(__name__)
 
+KEPT_MS = 7 * 86_400_000
+"""How long a copy is kept: long enough to look into it, no longer, since erasures do not reach it."""
+
 
 class Quarantine:
     """
-    The copies ``<partition>.corrupt-<n>`` beside a partition's database, of which only the newest is kept.
+    The copies ``<partition>.corrupt-<n>`` beside a partition's database, of which only the newest is kept, for a week.
 
     A copy holds contacts that may since have been erased: whoever has examined it should remove it.
     """
@@ -39,6 +44,7 @@ class Quarantine:
         target = self._database.with_name(f"{self._partition}.corrupt-{number}")
         if self._database.exists():
             self._database.rename(target)
+            os.utime(target)  # its age counts from now on
         for _, copy in copies:
             shutil.rmtree(copy)
         self._mark.unlink(missing_ok=True)
@@ -52,6 +58,13 @@ class Quarantine:
             if path.exists():
                 shutil.rmtree(path)
         self._mark.unlink(missing_ok=True)
+
+    def remove_old(self) -> None:
+        """Remove copies that were set aside more than a week ago."""
+        for _, copy in self._copies():
+            if now_ms() - copy.stat().st_mtime * 1000 > KEPT_MS:
+                shutil.rmtree(copy)
+                log_event(_log, logging.INFO, "store_copy_removed", partition=self._partition, path=str(copy))
 
     def _copies(self) -> list[tuple[int, Path]]:
         found = []

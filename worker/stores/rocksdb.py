@@ -8,8 +8,7 @@ after a power cut an older state comes back that knows its changelog offset, and
 from __future__ import annotations
 
 import logging
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,80 +18,19 @@ import rocksdict
 from worker.errors import ConfigError, RestartRequired
 from worker.logs import log_event
 from worker.stores import rocksdb_layout as layout
-from worker.stores.base import Due, DueChange
+from worker.stores.base import Due, DueChange, DueOf
 from worker.stores.checks import check_expected, not_open
-from worker.stores.directory_lock import DirectoryLock
+from worker.stores.directory_lock import DirectoryLock, keep_to_ourselves
 from worker.stores.quarantine import Quarantine
+from worker.stores.rocksdb_database import Database, Scan, rows_between
+from worker.stores.rocksdb_errors import disk_error, first_line, is_damage
+from worker.stores.rocksdb_load import Load
 from worker.stores.rocksdb_options import Budgets
+from worker.stores.rocksdb_purge import DELETED_MS, REPLACED_MS
 
 _log = logging.getLogger(__name__)
 
 _SIZES = ("rocksdb.total-sst-files-size", "rocksdb.cur-size-all-mem-tables")
-
-_DAMAGE = ("Corruption", "No such file", "Bad table magic", "checksum mismatch")
-"""What RocksDB's messages about a broken database contain; rocksdict has no exception classes for them."""
-
-
-def _rows(database: rocksdict.Rdict, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Return the rows with ``start <= key < end`` as of the call; damage on the way raises, it does not end them early."""
-    # rocksdict 0.3 frees the bound together with the read options: they must live as long as the iterator, or it ends where
-    # freed memory says so. And its `items` ends at a damaged block as if that were the last: only the cursor has a status.
-    reading = rocksdict.ReadOptions()
-    reading.set_iterate_upper_bound(end)
-    cursor = database.iter(read_opt=reading)  # a view of this instant
-    cursor.seek(start)
-    return _walk(cursor, reading)
-
-
-def _walk(cursor: rocksdict.RdictIter, reading: rocksdict.ReadOptions) -> Iterator[tuple[bytes, bytes]]:
-    while cursor.valid():
-        yield cursor.key(), cursor.value()
-        cursor.next()
-    cursor.status()
-    del reading
-
-
-class _Scan(Iterator[tuple[bytes, bytes]]):
-    """All contacts as of now. A live iterator keeps a database locked, so closing the partition ends the scan."""
-
-    def __init__(self, database: rocksdict.Rdict, failure: Callable[[Exception], RestartRequired]) -> None:
-        self._failure = failure
-        self._rows: Iterator[tuple[bytes, bytes]] | None = _rows(database, layout.CONTACT, layout.AFTER_CONTACTS)
-
-    def __next__(self) -> tuple[bytes, bytes]:
-        if self._rows is None:
-            raise RuntimeError("the partition was closed during a scan of it")
-        try:
-            key, value = next(self._rows)
-        except StopIteration:
-            raise
-        except Exception as exc:  # rocksdict raises nothing narrower
-            raise self._failure(exc) from exc
-        return key[len(layout.CONTACT) :], value
-
-    def release(self) -> None:
-        """End the scan and let go of the database."""
-        self._rows = None
-
-
-class _Partition:
-    """One open database and the changelog offset it stands at."""
-
-    __slots__ = ("changelog_offset", "database", "due_floor_ms", "scans")
-
-    def __init__(self, database: rocksdict.Rdict) -> None:
-        self.database = database
-        self.scans: weakref.WeakSet[_Scan] = weakref.WeakSet()
-        # No due entry lies before this instant. Timers are asked for every second, and without it each time would walk
-        # over the graves of all entries that ever fired, until RocksDB happens to compact them away.
-        self.due_floor_ms = layout.MIN_MS
-        stored = database.get(layout.CHANGELOG_OFFSET)
-        self.changelog_offset = None if stored is None else layout.unpack_offset(stored)
-
-    def close(self) -> None:
-        for scan in list(self.scans):
-            scan.release()
-        self.database.close()
 
 
 class RocksDbStore:
@@ -102,12 +40,19 @@ class RocksDbStore:
     The directory is locked from the first `open` until `close_all`.
     """
 
-    def __init__(self, directory: Path, *, app_id: str = "lead-scoring") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        app_id: str = "lead-scoring",
+        purge_after_ms: tuple[int, int] = (DELETED_MS, REPLACED_MS),
+    ) -> None:
         self._directory = directory
+        self._purge_after_ms = purge_after_ms
         self._app_id = app_id.encode()
         self._lock = DirectoryLock(directory, app_id)
         self._budgets = Budgets()
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, Database] = {}
 
     def open(self, partition: int) -> None:
         """
@@ -134,18 +79,19 @@ class RocksDbStore:
             raise self._refusal(path, reason)
         try:
             self._label(path, database)
-            self._partitions[partition] = _Partition(database)
+            opened = Database(database, self._purge_after_ms)
         except BaseException:
             database.close()
             raise
+        self._partitions[partition] = opened
         log_event(_log, logging.DEBUG, "store_opened", partition=partition)
 
     def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the values of *keys* in their order, None for each that is absent."""
-        database = self._opened(partition).database
+        rows = self._opened(partition).rows
         contact = layout.CONTACT
         try:
-            return database.get([contact + key for key in keys])  # type: ignore[return-value]  # a list for a list
+            return rows.get([contact + key for key in keys])  # type: ignore[return-value]  # a list for a list
         except Exception as exc:  # rocksdict raises nothing narrower
             raise self._failure(partition, exc) from exc
 
@@ -161,12 +107,18 @@ class RocksDbStore:
         """Write all or nothing; see ContactStore. A key in both *puts* and *deletes* is deleted."""
         opened = self._opened(partition)
         check_expected(partition, opened.changelog_offset, expected_changelog_offset)
+        if opened.load is not None:
+            raise RuntimeError(
+                f"partition {partition} is being loaded: a write in between would outlive rows before it"
+            )
         batch = rocksdict.WriteBatch(raw_mode=True)
         put, contact, due_floor_ms = batch.put, layout.CONTACT, opened.due_floor_ms
         for key, value in puts.items():
             put(contact + key, value)
+        is_deleting = False
         for key in deletes:
             batch.delete(contact + key)
+            is_deleting = True
         for key, old_ms, new_ms in due:
             if old_ms is not None:
                 batch.delete(layout.due_key(old_ms, key))
@@ -174,12 +126,49 @@ class RocksDbStore:
                 put(layout.due_key(new_ms, key), b"")
                 due_floor_ms = min(due_floor_ms, new_ms)
         put(layout.CHANGELOG_OFFSET, layout.pack_offset(changelog_offset))
+        opened.purge.note_write(batch, deletes=is_deleting)
         try:
-            opened.database.write(batch)
+            opened.rows.write(batch)
         except Exception as exc:  # rocksdict raises nothing narrower
             raise self._failure(partition, exc) from exc
         opened.changelog_offset = changelog_offset
         opened.due_floor_ms = due_floor_ms
+
+    def load(
+        self,
+        partition: int,
+        rows: Mapping[bytes, bytes | None],
+        due_of: DueOf,
+        expected_changelog_offset: int | None,
+        changelog_offset: int,
+    ) -> None:
+        """Write *rows* of a restore; see ContactStore."""
+        opened = self._opened(partition)
+        check_expected(partition, opened.changelog_offset, expected_changelog_offset)
+        try:
+            opened.load = opened.load or Load(opened.rows, opened.purge, is_resumed=False)
+            opened.load.add(rows, due_of, changelog_offset)
+        except Exception as exc:
+            if type(exc) is not Exception:  # of *due_of*; rocksdict raises nothing narrower
+                raise
+            raise self._failure(partition, exc) from exc
+        opened.changelog_offset = changelog_offset
+
+    def is_loading(self, partition: int) -> bool:
+        """Whether a load has begun and not ended, by this process or an earlier one."""
+        return self._opened(partition).load is not None
+
+    def end_load(self, partition: int, due_of: DueOf) -> Generator[None, None, None]:
+        """Make what was loaded durable and known to `due_before`; see ContactStore."""
+        opened = self._opened(partition)
+        try:
+            if opened.load is not None:
+                yield from opened.load.end(due_of)
+        except Exception as exc:
+            if type(exc) is not Exception:
+                raise
+            raise self._failure(partition, exc) from exc
+        opened.load, opened.due_floor_ms = None, layout.MIN_MS
 
     def due_before(self, partition: int, instant_ms: int, limit: int) -> list[Due]:
         """Return up to *limit* entries with ``at_ms <= instant_ms``, soonest first, ties by key."""
@@ -188,7 +177,7 @@ class RocksDbStore:
             return []
         start, end = layout.due_key(opened.due_floor_ms, b""), layout.due_end(instant_ms)
         try:
-            rows = islice(_rows(opened.database, start, end), limit)
+            rows = islice(rows_between(opened.rows, start, end), limit)
             found = [layout.due_entry(row_key) for row_key, _ in rows]
         except Exception as exc:  # rocksdict raises nothing narrower
             raise self._failure(partition, exc) from exc
@@ -202,14 +191,24 @@ class RocksDbStore:
     def iterate(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         """Return an iterator over every key and value, in key order, as of the call; closing the partition ends it."""
         opened = self._opened(partition)
-        scan = _Scan(opened.database, partial(self._failure, partition))
+        scan = Scan(opened.rows, partial(self._failure, partition))
         opened.scans.add(scan)
         return scan
 
     def size_bytes(self, partition: int) -> int:
         """Return the bytes of *partition*'s tables on disk and of what is not written out yet; RocksDB keeps the sums."""
-        database = self._opened(partition).database
-        return sum(database.property_int_value(name) or 0 for name in _SIZES)
+        rows = self._opened(partition).rows
+        return sum(rows.property_int_value(name) or 0 for name in _SIZES)
+
+    def tidy(self, partition: int) -> None:
+        """Go on with the purge of what was deleted or replaced, and remove what was set aside long ago; see ContactStore."""
+        opened = self._opened(partition)
+        if opened.load is None:
+            try:
+                opened.purge.go_on()
+            except Exception as exc:  # rocksdict raises nothing narrower
+                raise self._failure(partition, exc) from exc
+        Quarantine(self._directory, partition).remove_old()
 
     def drop(self, partition: int) -> None:
         """Forget everything of *partition*, open or not: its files and what was set aside of it."""
@@ -229,7 +228,7 @@ class RocksDbStore:
             self.close(partition)
         self._lock.release()
 
-    def _opened(self, partition: int) -> _Partition:
+    def _opened(self, partition: int) -> Database:
         try:
             return self._partitions[partition]
         except KeyError:
@@ -244,6 +243,7 @@ class RocksDbStore:
         try:
             self._directory.parent.mkdir(parents=True, exist_ok=True)
             self._directory.mkdir(mode=0o700, exist_ok=True)
+            keep_to_ourselves(self._directory)
         except OSError as exc:
             raise self._refusal(self._directory, f"the state directory cannot be made: {exc.strerror}") from exc
         self._lock.acquire()
@@ -255,9 +255,9 @@ class RocksDbStore:
             found = database.get(layout.FORMAT)
             is_fresh = found is None and next(iter(database.items()), None) is None
         except Exception as exc:  # rocksdict raises nothing narrower
-            if any(sign in str(exc) for sign in _DAMAGE):
-                return None, _first_line(exc)
-            raise self._refusal(path, _first_line(exc)) from exc
+            if is_damage(exc):
+                return None, first_line(exc)
+            raise disk_error(self._directory, exc) or self._refusal(path, first_line(exc)) from exc
         if is_fresh or found == layout.FORMAT_NOW:
             return database, ""
         database.close()
@@ -278,10 +278,12 @@ class RocksDbStore:
                 fix="set LEADSCORE_APP_ID back, or LEADSCORE_STORE to another directory (it is filled from the changelog)",
             )
 
-    def _failure(self, partition: int, exc: Exception) -> RestartRequired:
+    def _failure(self, partition: int, exc: Exception) -> Exception:
         """Return what to raise for a failed read or write; a damaged database is marked, to be set aside at the next open."""
-        problem = _first_line(exc)
-        if any(sign in str(exc) for sign in _DAMAGE):
+        if (error := disk_error(self._directory, exc)) is not None:
+            return error
+        problem = first_line(exc)
+        if is_damage(exc):
             Quarantine(self._directory, partition).mark()
             problem += "; it will be set aside and restored from the changelog"
         return RestartRequired(what=f"store, partition {partition}", problem=problem)
@@ -293,7 +295,3 @@ class RocksDbStore:
             problem=problem,
             fix="make room and give this user the right to write there, or set LEADSCORE_STORE to another directory",
         )
-
-
-def _first_line(exc: Exception) -> str:
-    return str(exc).splitlines()[0][:300] if str(exc) else type(exc).__name__

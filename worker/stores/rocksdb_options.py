@@ -42,6 +42,7 @@ class Budgets:
         # After a power cut the log ends somewhere: everything before that point is kept, nothing after it. A batch
         # holds its changelog offset, so what is left is an older state that knows how old it is.
         options.set_wal_recovery_mode(rocksdict.DBRecoveryMode.point_in_time())
+        options.set_max_manifest_file_size(1)  # written anew at each change: its past would name keys that are gone
         options.set_keep_log_file_num(2)
         options.set_max_log_file_size(1 << 20)
         options.set_stats_dump_period_sec(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -174,12 +175,28 @@ def test_partitions_are_apart(store: ContactStore) -> None:
     assert everything(store) == ([(b"a", b"0")], [], 1)
 
 
-def test_iteration_shows_the_state_as_of_the_call(store: ContactStore) -> None:
-    """If this fails, a dump taken while rounds go on is a state that never was."""
-    put(store, 1, {b"%d" % number: b"old" for number in range(9)})
-    before = store.iterate(0)
-    put(store, 2, {b"3": b"new", b"9": b"new"})
-    assert list(before) == [(b"%d" % number, b"old") for number in range(9)]
+@pytest.mark.parametrize("read_before", [0, 1, 6])
+def test_iteration_sees_each_key_that_stays_once_while_others_come_change_and_go(
+    store: ContactStore, read_before: int
+) -> None:
+    """If this fails, a new version of a model is carried over to some contacts twice, or not at all."""
+    old = {b"%d" % number: b"old" for number in range(0, 18, 2)}
+    put(store, 1, old)
+    scan = store.iterate(0)
+    seen = list(islice(scan, read_before))
+    store.write(0, {b"12": b"new", b"11": b"new", b"0": b"new"}, [b"14", b"2"], [], 1, 2)
+    seen += scan
+    assert [key for key, _ in seen] == sorted({key for key, _ in seen})
+    allowed = set(old.items()) | {(b"12", b"new"), (b"11", b"new"), (b"0", b"new")}
+    assert set(seen) <= allowed
+    assert {key for key, _ in seen} >= set(old) - {b"14", b"2"}
+
+
+def test_iteration_is_by_key_and_complete_when_there_are_many(store: ContactStore) -> None:
+    chance = random.Random(3)
+    rows = {chance.randbytes(chance.randrange(1, 40)): b"%d" % number for number in range(12_000)}
+    put(store, 1, rows)
+    assert list(store.iterate(0)) == sorted(rows.items())
 
 
 def test_partition_closes_in_the_middle_of_an_iteration(store: ContactStore) -> None:
@@ -232,6 +249,88 @@ def test_opening_closing_and_dropping_twice_is_harmless(store: ContactStore) -> 
 def test_partition_that_is_not_open_is_refused(store: ContactStore, use: Callable[[ContactStore], object]) -> None:
     with pytest.raises(RuntimeError, match="partition 1 is not open"):
         use(store)
+
+
+def _due_of(key: bytes, value: bytes) -> int | None:
+    """Say that a contact whose value is a number is due then; what begins with a zero byte never is."""
+    return int(value) if value and not key.startswith(b"\0") else None
+
+
+def load(store: ContactStore, offset: int, rows: dict[bytes, bytes | None], partition: int = 0) -> None:
+    store.load(partition, rows, _due_of, store.changelog_offset(partition), offset)
+
+
+def end_load(store: ContactStore, partition: int = 0) -> None:
+    for _ in store.end_load(partition, _due_of):
+        pass
+
+
+def test_what_a_restore_loads_is_as_if_it_had_been_written(store: ContactStore) -> None:
+    load(store, 3, {b"a": b"10", b"b": b"20", b"\0row": b"1", b"c": b""})
+    load(store, 7, {b"a": b"15", b"c": b"30", b"b": None, b"nobody": None})
+    load(store, 9, {})
+    end_load(store)
+    rows = [(b"\0row", b"1"), (b"a", b"15"), (b"c", b"30")]
+    assert everything(store) == (rows, [Due(15, b"a"), Due(30, b"c")], 9)
+    assert not store.is_loading(0)
+    store.write(0, {b"a": b"x"}, [b"c"], [DueChange(b"a", 15, 5), DueChange(b"c", 30, None)], 9, 11)
+    assert everything(store) == ([(b"\0row", b"1"), (b"a", b"x")], [Due(5, b"a")], 11)
+
+
+def test_rows_of_a_load_are_read_while_it_goes_on(store: ContactStore) -> None:
+    """If this fails, a restore that chooses by fence cannot see what it has to choose between."""
+    load(store, 3, {b"a": b"1", b"b": b"2"})
+    load(store, 4, {b"b": None})
+    assert store.get_many(0, [b"b", b"a"]) == [None, b"1"]
+    assert store.changelog_offset(0) == 4
+
+
+def test_load_that_expects_another_offset_is_refused_whole(store: ContactStore) -> None:
+    load(store, 3, {b"a": b"1"})
+    with pytest.raises(RestartRequired, match="somebody else wrote"):
+        store.load(0, {b"a": b"2"}, _due_of, 2, 5)
+    end_load(store)
+    assert everything(store) == ([(b"a", b"1")], [Due(1, b"a")], 3)
+
+
+def test_load_of_what_is_no_row_leaves_nothing_of_its_batch(store: ContactStore) -> None:
+    load(store, 3, {b"a": b"1"})
+    with pytest.raises(ValueError, match="invalid literal"):
+        load(store, 5, {b"a": b"2", b"b": b"no number"})
+    assert store.get_many(0, [b"a", b"b"]) == [b"1", None]
+    assert store.changelog_offset(0) == 3
+
+
+def test_end_of_a_load_that_never_was_changes_nothing(store: ContactStore) -> None:
+    assert not store.is_loading(0)
+    end_load(store)
+    schedule(store, 1, DueChange(b"a", None, 1))
+    end_load(store)
+    assert store.due_before(0, 9, 9) == [Due(1, b"a")]
+
+
+def test_end_of_a_load_that_was_given_up_is_begun_anew(store: ContactStore) -> None:
+    load(store, 3, {b"%05d" % number: b"%d" % number for number in range(12_000)})
+    steps = store.end_load(0, _due_of)
+    next(steps, None)
+    steps.close()
+    end_load(store)
+    assert store.due_before(0, 2**62, 20_000) == [Due(number, b"%05d" % number) for number in range(12_000)]
+
+
+def test_due_index_of_a_load_stays_small_however_often_contacts_were_written(store: ContactStore) -> None:
+    """If this fails, an index grows with the changelog and not with the contacts, and each entry too many wakes somebody in vain."""
+    keys = [b"contact-%05d" % number for number in range(45_000)]
+    at_ms = 0
+    for offset in range(4):
+        rows: dict[bytes, bytes | None] = {}
+        for key in keys:
+            rows[key] = b"%d" % (at_ms := at_ms + 1)
+        load(store, offset, rows)
+    end_load(store)
+    due = store.due_before(0, 2**62, 10**6)
+    assert {entry.key: entry.at_ms for entry in due} == {key: 135_001 + number for number, key in enumerate(keys)}
+    assert len(due) <= 2 * len(keys)
 
 
 KEYS = st.binary(max_size=3)

@@ -53,7 +53,7 @@ def test_state_is_in_a_named_volume_where_the_worker_looks(compose: dict[str, An
     worker = compose["services"]["worker"]
     volume, path = worker["volumes"][0].split(":")
     assert volume in compose["volumes"]
-    assert worker["environment"]["LEADSCORE_STORE"] == f"rocksdb://{path}"
+    assert worker["environment"]["LEADSCORE_STORE"] == f"${{LEADSCORE_STORE:-rocksdb://{path}}}"
 
 
 def test_services_wait_for_what_they_need(compose: dict[str, Any]) -> None:

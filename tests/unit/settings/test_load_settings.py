@@ -118,7 +118,7 @@ def test_dead_letter_topic_follows_the_input_topic_unless_named() -> None:
 
 def test_all_problems_are_in_one_report() -> None:
     """An operator should not have to restart once for each mistake."""
-    found = problems_of(BROKERS="kafka", WEB_PORT="99999", STORE="redis://x", TIME="now", LOG_LEVLE="INFO")
+    found = problems_of(BROKERS="kafka", WEB_PORT="99999", STORE="redis:x", TIME="now", LOG_LEVLE="INFO")
     assert [variable.removeprefix("LEADSCORE_") for variable, _ in found] == [
         "LOG_LEVLE",
         "BROKERS",
@@ -282,6 +282,7 @@ def test_secrets_are_seen_nowhere() -> None:
         "LEADSCORE_SECURITY_PROTOCOL": "SASL_SSL",
         "LEADSCORE_SASL_MECHANISM": "PLAIN",
         "LEADSCORE_SASL_USERNAME": "u",
+        "LEADSCORE_STORE": "redis://u@cache",
     }
     settings = load_settings(LEAST | protocol | secrets)
     shown = "".join(value for _, value, _ in settings.shown())
