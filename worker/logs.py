@@ -10,20 +10,33 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import traceback
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from types import TracebackType
 from typing import Any, Literal, TextIO
 
 from worker.errors import WorkerError
 
 QUIET_LOGGERS = ("aiohttp", "aiokafka", "asyncio", "faust", "kafka", "mode")
-"""Libraries, logged from WARNING on, whatever our own level: their DEBUG quotes records, and costs a quarter of the speed."""
+"""
+Libraries, logged from WARNING on, whatever our own level: their DEBUG quotes records, and costs a quarter of the speed.
+
+Of each kind of message three lines a minute are written; `suppressed` on the next one counts the others.
+"""
 
 _LIBRARY_EVENT = "library_message"
 _CORE = ("worker.contracts", "worker.pipeline", "worker.scoring")
 _HIDDEN = "(text left out: it may quote an event)"
+_SUPPRESSED = "suppressed"
+_NUMBERS = re.compile(r"\d+")
+_KIND_LENGTH = 120
+_KINDS = 500  # texts that are put together before they are logged have no end of kinds
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0))} | {
     0x2028: "\\u2028",
@@ -56,6 +69,7 @@ def configure(
         colour = out.isatty() and not os.environ.get("NO_COLOR")
     handler = logging.StreamHandler(out)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(colour=colour))
+    handler.addFilter(RepeatFilter(QUIET_LOGGERS))
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
@@ -75,6 +89,71 @@ def log_event(logger: logging.Logger, level: int, event: str, /, **fields: objec
     """
     if logger.isEnabledFor(level):
         logger.log(level, event, extra={"fields": fields})
+
+
+@dataclass(slots=True)
+class _Window:
+    began: float
+    lines: int = 0
+    suppressed: int = 0
+
+
+class RepeatFilter(logging.Filter):
+    """
+    Lets through a few records of one kind in each period, and says on the next one how many it kept back.
+
+    Records are of one kind when logger, level and text agree, numbers and arguments apart. Our own events always pass:
+    nothing of ours is said more often than it has to be.
+
+    Args:
+        libraries: Names of the loggers that are limited, with those below them.
+        lines: Records of one kind that pass in a period.
+        period_s: Length of a period by the records' own times, seconds.
+    """
+
+    def __init__(
+        self,
+        libraries: Sequence[str],
+        *,
+        lines: int = 3,
+        period_s: float = 60.0,
+    ) -> None:
+        super().__init__()
+        self._libraries = frozenset(libraries)
+        self._lines = lines
+        self._period_s = period_s
+        self._windows: OrderedDict[tuple[str, int, str], _Window] = OrderedDict()
+        self._lock = Lock()  # the Kafka client logs in a thread of its own
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether *record* passes; one that does is told how many of its kind did not."""
+        if record.name.partition(".")[0] not in self._libraries:
+            return True
+        with self._lock:
+            return self._passes(record, self._window_of(record))
+
+    def _passes(self, record: logging.LogRecord, window: _Window) -> bool:
+        if not 0.0 <= record.created - window.began < self._period_s:  # the clock may have gone back
+            window.began, window.lines = record.created, 0
+        if window.lines >= self._lines:
+            window.suppressed += 1
+            return False
+        window.lines += 1
+        if window.suppressed:
+            setattr(record, _SUPPRESSED, window.suppressed)
+            window.suppressed = 0
+        return True
+
+    def _window_of(self, record: logging.LogRecord) -> _Window:
+        kind = record.name, record.levelno, _NUMBERS.sub("#", str(record.msg)[:_KIND_LENGTH])
+        window = self._windows.get(kind)
+        if window is None:
+            if len(self._windows) >= _KINDS:
+                self._windows.popitem(last=False)
+            window = self._windows[kind] = _Window(record.created)
+        else:
+            self._windows.move_to_end(kind)
+        return window
 
 
 class JsonFormatter(logging.Formatter):
@@ -126,7 +205,10 @@ def _event_of(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
     fields = getattr(record, "fields", None)
     if isinstance(fields, dict) or record.name.startswith("worker"):
         return record.getMessage(), dict(fields or {})
-    return _LIBRARY_EVENT, {"message": _message_of(record)}
+    said: dict[str, Any] = {"message": _message_of(record)}
+    if suppressed := getattr(record, _SUPPRESSED, 0):
+        said[_SUPPRESSED] = suppressed
+    return _LIBRARY_EVENT, said
 
 
 def _message_of(record: logging.LogRecord) -> str:

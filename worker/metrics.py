@@ -110,12 +110,31 @@ LAG_SECONDS = Metric(
     "leadscore_lag_seconds", "gauge", "Age of the oldest record that is not committed; 0 without lag.", _PLACE
 )
 RESTORED_ROWS = Metric("leadscore_restored_rows_total", "counter", "Changelog rows read back into the store.", _PLACE)
+RESTORE_LEFT = Metric(
+    "leadscore_restore_left_seconds", "gauge", "Estimate of how long the restore still takes; 0 when there is none."
+)
 RESTORE_SECONDS = Metric("leadscore_restore_seconds", "gauge", "How long the last restore took.", _PLACE)
 RESTORE_REMAINING = Metric(
     "leadscore_restore_remaining_records", "gauge", "Changelog offsets still to restore.", _PLACE
 )
 STORE_BYTES = Metric("leadscore_store_bytes", "gauge", "Size of the local state.", ("store", "partition"))
+STORE_AWAY = Metric(
+    "leadscore_store_away_seconds", "gauge", "Since the store last answered; 0 while it does.", ("store",)
+)
+STOPPED = Metric(
+    "leadscore_stopped_records",
+    "gauge",
+    "1 for a partition that stands still before a record until an operator has decided.",
+    (*_PLACE, "reason"),
+    ("dead_letters", "batch_size"),
+)
 CACHED_CONTACTS = Metric("leadscore_cached_contacts_records", "gauge", "Contacts whose state is in memory.", _PLACE)
+GROUP_SILENCE = Metric(
+    "leadscore_group_silence_seconds", "gauge", "Since the brokers last answered a heartbeat of this worker."
+)
+CONTACT_LOOKUPS = Metric(
+    "leadscore_contact_lookups_total", "counter", "Requests for the page of a contact, by HTTP status.", ("code",)
+)
 REBALANCES = Metric("leadscore_rebalances_total", "counter", "Assignments of partitions received.")
 MODELS = Metric(
     "leadscore_models_records", "gauge", "1 for each model in use; `code` is its version and digest.", ("model", "code")

@@ -7,6 +7,8 @@ from typing import Final
 
 CONNECTOR_NAME: Final = "leadscore"
 EXCEPTION_CLASS: Final = "worker.errors.EventRefused"
+OMITTED_HEADER: Final = "leadscore.error.omitted"
+"""On a dead letter that is too large for its topic: which of value, headers and key it came with were left out."""
 
 
 def dead_letter_headers(
@@ -48,3 +50,8 @@ def dead_letter_headers(
         "leadscore.error.record_time": str(timestamp_ms),
     }
     return [*headers, *((name, text.encode()) for name, text in ours.items())]
+
+
+def is_ours(name: str) -> bool:
+    """Return whether the header *name* of a dead letter is one of those that `dead_letter_headers` adds."""
+    return name.startswith(("__connect.errors.", "leadscore.error."))

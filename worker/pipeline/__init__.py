@@ -8,9 +8,10 @@ end). `partition` holds them together.
 
 from worker.pipeline.inputs import PipelineOptions, Record, Topics
 from worker.pipeline.partition import Partition
+from worker.pipeline.readable import due_of
 from worker.pipeline.round import Due, DueChange, Output, Round
 from worker.pipeline.rows import PARTITION_KEY, PartitionRow, decode_partition_row
-from worker.scoring.codec import fence_of, fire_of
+from worker.scoring.codec import fence_fields, fence_of, fire_of
 
 __all__ = [
     "PARTITION_KEY",
@@ -24,6 +25,8 @@ __all__ = [
     "Round",
     "Topics",
     "decode_partition_row",
+    "due_of",
+    "fence_fields",
     "fence_of",
     "fire_of",
 ]

@@ -58,22 +58,24 @@ class ContactCache:
         missing = [key for key in dict.fromkeys(keys) if key not in contacts]
         if not missing:
             return
-        for key, value in zip(missing, get_many(missing), strict=True):
+        values = get_many(missing)
+        # Everything is read before anything is taken in: where the store is away for the second call, the first was not made.
+        graves = get_many([grave_key(key, self._erasure_key) for key in missing]) if self.has_graves else []
+        for key, value in zip(missing, values, strict=True):
             if value is not None:
                 contacts[key] = decode_contact(value, self._models, self._matchers, self.lineage)
             else:
                 contacts[key] = Contact(len(self._models))
-        if self.has_graves:
-            self._heed_graves(missing, get_many)
+        if graves:
+            self._heed_graves(missing, graves)
 
-    def _heed_graves(self, keys: Sequence[bytes], get_many: GetMany) -> None:
+    def _heed_graves(self, keys: Sequence[bytes], graves: Sequence[bytes | None]) -> None:
         """
         Let nobody come back from before an erasure.
 
         A value can outlive its tombstone: on a disk that was away while the tombstone was compacted away, or written by a
         worker that had been cut off. Such a value is older than the grave, and is deleted again.
         """
-        graves = get_many([grave_key(key, self._erasure_key) for key in keys])
         for key, grave in zip(keys, graves, strict=True):
             if grave is None:
                 continue

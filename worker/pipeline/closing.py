@@ -44,8 +44,23 @@ class Closing:
             contact.stored_fire_ms = fire_ms
         if not contact.is_empty:
             closed.puts[key] = encode_contact(contact, self._models, fire_ms)
+        elif not contact.is_buried:
+            self._forget(key, contact, closed)
         if contact.is_buried:  # after the contact's own value: of what is left of it, that one must not be the older
             self._bury(key, contact, closed)
+
+    def _forget(self, key: bytes, contact: Contact, closed: Round) -> None:
+        """
+        Let go of a contact that only models knew which were dropped; its last score was theirs too.
+
+        A tombstone counts for no newer than the contact's gravestone, so after an erasure an empty value takes its place.
+        """
+        if contact.erased_ms is None:
+            closed.deletes.append(key)
+        else:
+            closed.puts[key] = encode_contact(contact, self._models, None)
+        if self._scores:
+            closed.outputs.append(Output(self._scores, self._partition, key, None, ()))
 
     def _bury(self, key: bytes, contact: Contact, closed: Round) -> None:
         """Write the gravestone of an erased contact; where nothing newer is known of it, everything else of it goes."""

@@ -16,6 +16,10 @@ FORWARDED_HEADER = "leadscore.forwarded"
 """On a record that came from another partition: `<partition>:<offset>:<record time in ms>` of where it lay."""
 
 
+EffectsMark = tuple[int, Counter[Count]]
+"""How many outputs there were, and the counts."""
+
+
 class Effects:
     """Outputs, counts and stale due entries of the open round."""
 
@@ -30,6 +34,15 @@ class Effects:
         self.effective: Counter[str] = Counter()
         self.stale_due: list[DueChange] = []
         self.has_transitions = False
+
+    def mark(self) -> EffectsMark:
+        """Return where the effects stand, for `back_to`."""
+        return len(self.outputs), self.counts.copy()
+
+    def back_to(self, mark: EffectsMark) -> None:
+        """Forget what records have caused since *mark* without being folded: dead letters, forwards and counts."""
+        outputs, self.counts = mark
+        del self.outputs[outputs:]
 
     def count(self, what: str, n: int = 1, label: str = "") -> None:
         """Count *n* of *what* for the model, code or kind *label*."""

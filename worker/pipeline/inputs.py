@@ -8,6 +8,8 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Literal, NamedTuple, Protocol
 
+from worker.pipeline.flood import WINDOW
+
 _CHECK_BYTES = 8
 
 GetMany = Callable[[Sequence[bytes]], list[bytes | None]]
@@ -67,7 +69,8 @@ class PipelineOptions:
     grace_ms: int = 5_000
     max_skew_ms: int = 300_000
     cache_contacts: int = 50_000
-    epoch: int = 0
+    epoch: int = 0  # of the source topic, for a partition that is new; afterwards the stored one counts
+    dlq_limit: int = WINDOW  # refused among as many records in a row at which a partition still goes on
     clamp: bool = True  # False where records have no timestamps of their own (a file)
     publish_tiers: bool = False  # whether lead.tier_changed is told
     publish_model_changes: bool = False  # whether what a new version of a model changes is told

@@ -11,6 +11,7 @@ from worker.contracts.instants import MAX_INSTANT_MS, MIN_INSTANT_MS
 from worker.contracts.partitioner import partition_of
 from worker.errors import EventRefused
 from worker.pipeline.effects import FORWARDED_HEADER, Effects
+from worker.pipeline.flood import Flood
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from worker.scoring.model import Model
 
 _TIME_DIGITS = 15
+_FORWARDED_HEADERS_BYTES = 64 * 1024  # with an event at its limit, the source topic takes it once more
 
 
 class Matched(msgspec.Struct, gc=False):
@@ -32,6 +34,10 @@ class Matched(msgspec.Struct, gc=False):
     traces: list[Trace | None]  # one a model
     newest_ms: int  # newest event time of the partition, up to this record
     record_ms: int  # newest record time that this worker has seen of the partition, up to this record
+
+
+IntakeMark = tuple[int, int | None, int, int | None]
+"""Records decoded, newest event time, newest record time, and where it has stopped."""
 
 
 class Intake:
@@ -52,25 +58,41 @@ class Intake:
         self._options = options
         self._effects = effects
         self._nothing: list[Trace | None] = [None] * len(models)
+        self._flood = Flood(options.dlq_limit)
+        self._ordinal = 0  # of the record that is decoded
+        self.stopped_at: int | None = None
+        """Offset of the first record that is left where it lies, since too many before it were refused; None: all are taken."""
         self.newest_ms = newest_ms
         self.record_ms = -1
         self.present_ms = MAX_INSTANT_MS
         """No record time beyond this is believed: a producer's clock must not move the time of a partition ahead of ours."""
 
+    def mark(self) -> IntakeMark:
+        """Return where the intake stands, for `back_to`."""
+        return self._ordinal, self.newest_ms, self.record_ms, self.stopped_at
+
+    def back_to(self, mark: IntakeMark) -> None:
+        """Forget the records decoded since *mark*."""
+        self._ordinal, self.newest_ms, self.record_ms, self.stopped_at = mark
+        self._flood.forget_after(self._ordinal)
+
     def decode(self, record: Record, known: Collection[bytes]) -> Matched | None:
         """
-        Return the event of *record*; None when it is dead-lettered, forwarded, or without effect under every model.
+        Return the event of *record*; None when it is dead-lettered, forwarded, left alone, or without effect under every model.
 
         Args:
             record: The next record of the partition.
             known: Keys that are known to belong here, which spares them the partitioner.
         """
+        if self.stopped_at is not None:
+            return None
+        self._ordinal += 1
         if record.timestamp > self.record_ms:
             self.record_ms = max(self.record_ms, min(record.timestamp, self.present_ms))
         try:
             event = decode_event(record.value, record.key)
         except EventRefused as refused:
-            self._effects.dead_letter(record, refused.event_code, refused.path, str(refused.fields["problem"]))
+            self._refuse(record, refused.event_code, refused.path, str(refused.fields["problem"]))
             return None
         at_ms = self._clamped(record, event) if self._options.clamp else event.occurred_at
         newest_ms = self.newest_ms
@@ -85,6 +107,13 @@ class Intake:
                 self._effects.count("without_effect", 1, model.name)
             return None
         return Matched(record, event, at_ms, key, traces, newest_ms, self.record_ms)
+
+    def _refuse(self, record: Record, code: str, path: str, problem: str) -> None:
+        """Dead-letter *record*, or stop before it when that would be one too many."""
+        if self._flood.is_over(self._ordinal):
+            self.stopped_at = record.offset
+        else:
+            self._effects.dead_letter(record, code, path, problem)
 
     def _clamped(self, record: Record, event: Event) -> int:
         """Return the event time, set back to the record's time (the one before forwarding) when too far ahead of it."""
@@ -103,9 +132,13 @@ class Intake:
         target = partition_of(key, self._place.partitions)
         if target == self._place.partition:
             return False
+        problem = ""
         if any(name == FORWARDED_HEADER for name, _ in record.headers):
             problem = "still in another partition than its key says, after forwarding"
-            self._effects.dead_letter(record, "event.misplaced", "$.contact_id", problem)
+        elif sum(len(name) + len(text or b"") for name, text in record.headers) > _FORWARDED_HEADERS_BYTES:
+            problem = f"in another partition than its key says, with more than {_FORWARDED_HEADERS_BYTES} bytes of headers to forward"
+        if problem:
+            self._refuse(record, "event.misplaced", "$.contact_id", problem)
         else:
             self._effects.forward(record, key, target)
         return True

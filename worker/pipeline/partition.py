@@ -6,15 +6,17 @@ Records are folded as they come, in offset order. What they cause is collected u
 
 from __future__ import annotations
 
+from operator import length_hint
 from typing import TYPE_CHECKING
 
 from worker.contracts.event_rules import ERASURE_TYPE, UPDATE_TYPE
 from worker.errors import StateError
 from worker.pipeline.cache import ContactCache
 from worker.pipeline.closing import Closing
-from worker.pipeline.effects import Effects
+from worker.pipeline.effects import Effects, EffectsMark
 from worker.pipeline.inputs import GetMany, PipelineOptions, Place, Record, Topics
-from worker.pipeline.intake import Intake, Matched
+from worker.pipeline.intake import Intake, IntakeMark, Matched
+from worker.pipeline.leftovers import forget, rows_of, scanned_for, to_drop
 from worker.pipeline.round import Count, Due, DueChange, Output, Round
 from worker.pipeline.rows import (
     GRAVES_KEY,
@@ -77,7 +79,10 @@ class Partition:
         if stored is not None:
             check_terms(stored, self._models, options, self._where)
         self.next_offset = 0 if stored is None else stored.next_offset
+        self._epoch = options.epoch if stored is None else stored.epoch
         self.pending = 0
+        self.failed_at: int | None = None
+        """Offset of the record at which `fold` has failed, for whoever has to name it."""
         self._unneeded: list[
             bytes
         ] = []  # rows of older models, once the open round says that nothing is written under them
@@ -87,9 +92,10 @@ class Partition:
         self._revision = 0 if stored is None else stored.revision
         self._marks = {} if stored is None else stored.models
         self._older, self._set_aside = ({}, {}) if stored is None else older_versions(stored, self._models)
+        self._dropped = to_drop(stored, self._models)
         is_resumed = stored is not None and (stored.older, stored.carried_for) == (
             {**self._set_aside, **self._older},
-            sorted(self._older),
+            scanned_for(self._older, self._dropped),
         )
         self._carried_to = stored.carried_to if stored is not None and is_resumed else b""
         matchers = self._matchers = tuple(Matcher(model) for model in models)
@@ -109,6 +115,10 @@ class Partition:
         self._closing = Closing(self._steps, topics.scores, partition, options)
         newest_ms = None if stored is None else stored.newest_ms
         self._intake = Intake(Place(partition, partitions), self._models, matchers, options, self._effects, newest_ms)
+        self._is_stop_stored = False
+        if stored is not None and stored.stopped_limit is not None and options.dlq_limit <= stored.stopped_limit:
+            self._intake.stopped_at = stored.next_offset
+            self._is_stop_stored = True
 
     @property
     def newest_ms(self) -> int | None:
@@ -127,6 +137,15 @@ class Partition:
         return self._cache.dirty_bytes + waiting
 
     @property
+    def stopped_at(self) -> int | None:
+        """
+        Offset of the first record that is not taken, since too many before it were refused; None: all are.
+
+        It is stored with the round, so that only a higher limit (or skipping the record) lets the partition go on.
+        """
+        return self._intake.stopped_at
+
+    @property
     def cached_contacts(self) -> int:
         """Contacts whose decoded state is in memory."""
         return len(self._cache.contacts)
@@ -135,18 +154,32 @@ class Partition:
 
     def fold(self, records: Sequence[Record], get_many: GetMany) -> None:
         """
-        Fold *records*, in offset order, into the open round.
+        Fold *records*, in offset order, into the open round: all of them, or those before `stopped_at`.
+
+        Where *get_many* raises, it is as if they had never been given.
 
         Raises:
             StateError: A stored value cannot be used.
         """
+        decode, known = self._intake.decode, self._cache.contacts
+        before = self._effects.mark(), self._intake.mark()
+        matched = [found for record in records if (found := decode(record, known)) is not None]
+        try:
+            self._cache.load([found.key for found in matched], get_many)
+        except Exception:
+            self._forget_decoded(*before)
+            raise
+        if self._intake.stopped_at is not None:
+            records = [record for record in records if record.offset < self._intake.stopped_at]
         if not records:
             return
-        decode, known = self._intake.decode, self._cache.contacts
-        matched = [found for record in records if (found := decode(record, known)) is not None]
-        self._cache.load([found.key for found in matched], get_many)
-        for found in matched:
-            self._take(found)
+        taken = iter(matched)
+        try:
+            for found in taken:
+                self._take(found)
+        except Exception:
+            self.failed_at = matched[len(matched) - length_hint(taken) - 1].record.offset
+            raise
         self.pending += len(records)
         self._effects.count("received", len(records))
         for matcher, model in zip(self._matchers, self._models, strict=True):
@@ -157,12 +190,19 @@ class Partition:
         if self._options.time == "wall":
             self._advance_time(self._intake.record_ms - self._options.grace_ms)
 
+    def _forget_decoded(self, effects: EffectsMark, intake: IntakeMark) -> None:
+        """Go back to before records were decoded that could not be folded."""
+        self._effects.back_to(effects)
+        self._intake.back_to(intake)
+        for matcher in self._matchers:
+            matcher.null_keys = 0
+
     def _take(self, found: Matched) -> None:
         """Fold one event under each model that keeps it, unless its contact's value has it already."""
         offset = found.record.offset
         contact = self._cache.contacts[found.key]
         fence = contact.fence
-        if fence.offset >= offset and fence.epoch == self._options.epoch:
+        if fence.offset >= offset and fence.epoch == self._epoch:
             self._effects.count("replayed")
             return
         if self._is_wall:
@@ -170,7 +210,7 @@ class Partition:
         if self._fold_event(found, contact):
             if found.at_ms != found.event.occurred_at:
                 self._effects.count("clamped")
-            contact.fence = Fence(self._options.epoch, offset, 0)
+            contact.fence = Fence(self._epoch, offset, 0)
             if not contact.is_dirty:
                 self._cache.touch(found.key, contact)
             if found.event.type == UPDATE_TYPE and found.record.value is not None:
@@ -263,8 +303,12 @@ class Partition:
 
     @property
     def carries_over_from(self) -> bytes | None:
-        """The key after which stored contacts have still to be carried over to a new version of a model; None: all have been."""
-        return self._carried_to if self._older else None
+        """
+        The key after which stored contacts have still to be carried over to a new version of a model; None: all have been.
+
+        States of models that are to be dropped go in the same scan.
+        """
+        return self._carried_to if self._older or self._dropped else None
 
     def carry_over(self, keys: Sequence[bytes], get_many: GetMany, *, is_last: bool) -> None:
         """
@@ -281,7 +325,12 @@ class Partition:
                     steps = self._steps[index]
                     steps.change_model(key, state, self._handled_until(steps.model, self.newest_ms))
                 self._effects.count("carried_over", 1, self._models[index].name)
-            if contact.carried:
+            if forget(contact, self._dropped):
+                self._effects.count("dropped")
+                is_changed = True
+            else:
+                is_changed = bool(contact.carried)
+            if is_changed:
                 contact.carried = []
                 epoch, offset, revision = contact.fence
                 contact.fence = Fence(epoch, offset, revision + 1)
@@ -295,6 +344,10 @@ class Partition:
             self._unneeded = [
                 model_key(name, version) for name, versions in self._older.items() for version in versions
             ]
+            self._unneeded += rows_of(self._dropped, self._marks, self._set_aside)
+            self._marks = {name: mark for name, mark in self._marks.items() if name not in self._dropped}
+            self._set_aside = {name: old for name, old in self._set_aside.items() if name not in self._dropped}
+            self._dropped = frozenset()
             self._older = {}
             self._cache.lineage = None
 
@@ -336,6 +389,7 @@ class Partition:
             or has_moved
             or self._unneeded
             or self._left_behind
+            or (self._intake.stopped_at is not None and not self._is_stop_stored)
         ):
             return None
         if self._cache.in_flight:
@@ -348,7 +402,7 @@ class Partition:
         closed = Round(self.next_offset, events=self.pending, outputs=outputs, counts=counts, due=stale_due)
         if self._is_first_grave:
             self._is_first_grave = False
-            closed.puts[GRAVES_KEY] = pack_header(Fence(self._options.epoch, self.next_offset, self._revision), None)
+            closed.puts[GRAVES_KEY] = pack_header(Fence(self._epoch, self.next_offset, self._revision), None)
         for key, contact in self._cache.close_round().items():
             self._closing.write(key, contact, closed)
         self._write_rows(closed)
@@ -364,12 +418,12 @@ class Partition:
         for model in self._models:
             mark = mark_of(model)
             if self._marks.get(model.name) != mark:
-                fence = Fence(options.epoch, self.next_offset, self._revision)
+                fence = Fence(self._epoch, self.next_offset, self._revision)
                 closed.puts[model_key(model.name, model.version)] = model_row(model, fence)
                 self._marks = {**self._marks, model.name: mark}
         row = PartitionRow(
             self.next_offset,
-            options.epoch,
+            self._epoch,
             self.newest_ms,
             self._time_ms,
             options.time,
@@ -378,8 +432,11 @@ class Partition:
             self._marks,
             {**self._set_aside, **self._older},
             self._carried_to,
-            sorted(self._older),
+            scanned_for(self._older, self._dropped),
+            None if self.stopped_at is None else options.dlq_limit,
+            sorted(self._dropped),
         )
+        self._is_stop_stored = self.stopped_at is not None
         closed.puts[PARTITION_KEY] = encode_partition_row(row)
 
     def settled(self) -> None:

@@ -43,6 +43,8 @@ class PartitionRow(msgspec.Struct, array_like=True):
     older: dict[str, list[int]] = {}  # versions under which values may still be written, while they are carried over
     carried_to: bytes = b""  # the last key carried over so far
     carried_for: list[str] = []  # the models that this was done for
+    stopped_limit: int | None = None  # of refused records, under which the next record is left where it lies
+    dropping: list[str] = []  # models that are not loaded, whose states are to go
 
 
 _encode = msgspec.msgpack.Encoder().encode
