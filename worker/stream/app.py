@@ -15,18 +15,24 @@ from yarl import URL
 
 from worker.errors import RestartRequired
 from worker.metrics import Metrics
-from worker.pipeline import Partition, PipelineOptions, Topics, fence_of, fire_of
+from worker.pipeline import Partition, PipelineOptions, Topics, due_of, fence_fields
+from worker.pipeline.graves import grave_key
 from worker.stores import ContactStore, open_store
 from worker.stores.faust_store import table_options
+from worker.stores.redis_access import RedisAccess
 from worker.stream import faust_private
+from worker.stream.aiokafka_private import limit_batches
 from worker.stream.assignment import Assignment
 from worker.stream.delivery_at_least_once import AtLeastOnce
 from worker.stream.delivery_exactly_once import ExactlyOnce
 from worker.stream.fatal import Die, die
+from worker.stream.identity import die_by_name
+from worker.stream.lease import Lease, LeasedDelivery
 from worker.stream.observing import Observer
-from worker.stream.ports import GetMany, Pipeline
+from worker.stream.ports import FIRST_CONTACT_BYTE, GetMany, Pipeline
 from worker.stream.restore import restore_consumer
 from worker.stream.rounds import RoundLimits, Surroundings
+from worker.stream.store_access import StoreAccess
 from worker.stream.timers import Timers
 from worker.stream.transport import SCHEME, WorkerConsumer, WorkerProducer
 
@@ -64,12 +70,15 @@ class WorkerApp(faust.App):
     logger = faust_private.LOGGER
     settings: Settings
     assignment: Assignment
+    lease: Lease
     delivery: Delivery
     contacts: ContactStore
+    access: StoreAccess
     timers: Timers
     metrics: Metrics
     observer: Observer
     die: Die
+    parts_started: asyncio.Event
 
     async def restore(self, changelog_partitions: set[TP]) -> bool:
         """Restore what was assigned; False when it was taken away meanwhile."""
@@ -80,6 +89,11 @@ class WorkerApp(faust.App):
         """Aiokafka's consumer of the source topic, None before it has started."""
         return self.worker_consumer.kafka if self.started else None
 
+    async def on_started(self) -> None:
+        """Note that every part has started, then wait for the restore as Faust does: it may be stopped from here on."""
+        self.parts_started.set()
+        await super().on_started()
+
     async def settle(self) -> None:
         """Make everything that was folded durable, and read no more."""
         await self.worker_consumer.give_up(set())
@@ -88,6 +102,10 @@ class WorkerApp(faust.App):
     def worker_consumer(self) -> WorkerConsumer:
         """Faust's consumer, ours by its transport."""
         return cast("WorkerConsumer", self.consumer)
+
+    def has_lost_its_name(self) -> bool:
+        """Whether the group says that another process has joined under our instance id."""
+        return self.started and self.worker_consumer.has_lost_its_name()
 
     def recovery_ended(self) -> None:
         """Hear that Faust's recovery task has ended although the worker runs: the next rebalance would be the end in silence."""
@@ -113,16 +131,22 @@ def create_app(
         ConfigError: the store or a certificate cannot be used.
     """
     parts = parts or Parts()
+    limit_batches(settings.batch_bytes, settings.input_topic)
     faust_private.register_transport(SCHEME, "worker.stream.transport:Transport")
     app = WorkerApp(settings.app_id, **_faust_options(settings))
     app.settings = settings
-    app.die = parts.die
+    app.parts_started = asyncio.Event()
+    app.die = die_by_name(parts.die, settings.instance_id, app.has_lost_its_name)
     app.metrics = metrics or Metrics()
-    app.contacts = parts.store or open_store(settings.store, app_id=settings.app_id)
-    app.delivery = parts.wrap_delivery(_delivery(app, settings))
+    app.contacts = parts.store or open_store(
+        settings.store, app_id=settings.app_id, redis=RedisAccess.from_settings(settings)
+    )
+    app.lease = Lease(settings.session_timeout_ms / 1000)
+    app.delivery = LeasedDelivery(parts.wrap_delivery(_delivery(app, settings)), app.lease)
     app.observer = Observer(app.metrics, settings)
     surroundings = Surroundings(
         store=app.contacts,
+        access=StoreAccess(),
         delivery=app.delivery,
         limits=RoundLimits.from_settings(settings),
         die=app.die,
@@ -131,7 +155,8 @@ def create_app(
     )
     pipeline = parts.pipeline or scoring_pipeline(settings, models)
     app.assignment = Assignment(settings, pipeline, surroundings, partial(restore_consumer, settings), app.observer)
-    app.timers = Timers(app.contacts, app.assignment.owned.values, is_wall=settings.time == "wall")
+    app.access = surroundings.access
+    app.timers = Timers(app.contacts, app.access, app.assignment.owned.values, is_wall=settings.time == "wall")
     _declare(app, settings)
     parts.on_created(app)
     return app
@@ -144,6 +169,7 @@ def scoring_pipeline(settings: Settings, models: tuple[Model, ...]) -> Pipeline:
     options = PipelineOptions(
         time=settings.time,
         max_skew_ms=settings.max_skew_ms,
+        dlq_limit=settings.dlq_limit,
         cache_contacts=settings.cache_contacts,
         publish_tiers=settings.publish_tiers,
         publish_model_changes=settings.publish_model_changes,
@@ -162,7 +188,10 @@ def scoring_pipeline(settings: Settings, models: tuple[Model, ...]) -> Pipeline:
             get_many=get_many,
         )
 
-    return Pipeline(make_partition, fence_of, fire_of)
+    def grave_key_of(contact: bytes) -> bytes | None:
+        return grave_key(contact, key) if contact[0] >= FIRST_CONTACT_BYTE else None
+
+    return Pipeline(make_partition, fence_fields, due_of, grave_key_of)
 
 
 def _delivery(app: WorkerApp, settings: Settings) -> Delivery:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import aiokafka
 from aiokafka.structs import TopicPartition
 
-from worker.errors import RestartRequired, StateError
+from worker.errors import RestartRequired, StateError, StoreUnavailable
 from worker.logs import log_event
 from worker.pipeline import PARTITION_KEY
 from worker.stream.aiokafka_private import high_watermarks, partition_count
 from worker.stream.ports import FIRST_CONTACT_BYTE
 from worker.stream.restore import Restore
 from worker.stream.rounds import OwnedPartition, Surroundings
+from worker.stream.stopped import too_large_a_batch
 from worker.stream.txn_offsets import Member
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Assignment:
             False when it was cut short because the partitions were revoked.
         """
         await self._stop_preparing()
-        task = self._preparing = asyncio.create_task(self._prepare(sorted(partitions)), name="restore")
+        task = self._preparing = asyncio.create_task(self._prepare_when_possible(sorted(partitions)), name="restore")
         try:
             await asyncio.wait({task})
         finally:
@@ -137,14 +138,24 @@ class Assignment:
         for place, before in polled.before.items():
             if (one := self.owned.get(place.partition)) is not None:
                 one.take(polled.records.get(place, ()), before, polled.progress.get(place))
+        for batch in polled.too_large:
+            if (one := self.owned.get(batch.partition)) is not None:
+                one.stop(too_large_a_batch(batch))
 
     async def work(self) -> None:
         """Fold everything polled; rounds end and commit meanwhile. Returns early when the partitions are taken away."""
         generation = self.generation
-        while waiting := [one for one in self.owned.values() if one.has_backlog]:
+        access = self._shared.access
+        while waiting := [one for one in self.owned.values() if one.can_fold]:
             folded = False
             for one in waiting:
-                folded = one.fold_next() or folded
+                try:
+                    folded = one.fold_next() or folded
+                except StoreUnavailable as error:
+                    folded = True  # to look again, as soon as it may be back
+                    await access.wait(error)
+                else:
+                    access.answered()
                 await asyncio.sleep(0)
                 if self.is_halted or generation != self.generation:
                     return
@@ -156,8 +167,12 @@ class Assignment:
             one.end_idle_round()
 
     def source_places(self) -> list[TopicPartition]:
-        """Return the owned partitions of the source topic."""
-        return [TopicPartition(self._settings.input_topic, number) for number in self.owned]
+        """Return the owned partitions of the source topic that are read: those that nothing has stopped."""
+        return [
+            TopicPartition(self._settings.input_topic, number)
+            for number, one in self.owned.items()
+            if one.stopped is None
+        ]
 
     def start_offsets(self) -> Mapping[int, int]:
         """Return where to read on, by partition."""
@@ -179,8 +194,23 @@ class Assignment:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait({task})
 
+    async def _prepare_when_possible(self, partitions: list[int]) -> None:
+        """Prepare *partitions*, from the beginning whenever the store was away in between; a restore goes on where it was."""
+        while True:
+            try:
+                await self._prepare(partitions)
+            except StoreUnavailable as error:
+                for partition in partitions:
+                    self._shared.store.close(partition)
+                await self._shared.access.wait(error)
+            else:
+                self._shared.access.answered()
+                return
+
     async def _prepare(self, partitions: list[int]) -> None:
         shared = self._shared
+        for one in self.owned.values():
+            one.close()
         self.owned.clear()
         await shared.delivery.open(partitions, self._member)
         for partition in partitions:
@@ -236,6 +266,8 @@ class Assignment:
             partition, self.partitions, row, partial(shared.store.get_many, partition)
         )
         start = self._start(scoring, partition, first, end)
+        if not scoring.is_new:  # whoever had it before may have ended between its last round and telling the group
+            shared.delivery.done(partition, start)
         return OwnedPartition(partition, scoring, start, one.stored, shared)
 
     async def _carry_over(self, one: OwnedPartition) -> None:
@@ -245,11 +277,13 @@ class Assignment:
             return
         log_event(_log, logging.INFO, "carry_over_begun", partition=one.number, resumed=bool(after))
         first = max(after + b"\x00", bytes([FIRST_CONTACT_BYTE]))
+        access = self._shared.access
         stored = (key for key, _ in self._shared.store.iterate(one.number) if key >= first)
         carried = 0
         while one.scoring.carries_over_from is not None:
             keys = list(islice(stored, _CARRIED_A_ROUND))
-            one.carry_over(keys, is_last=len(keys) < _CARRIED_A_ROUND)
+            is_last = len(keys) < _CARRIED_A_ROUND
+            await access.call(partial(one.carry_over, keys, is_last=is_last))
             await one.settle_round()
             carried += len(keys)
         await one.settle_round()  # without the rows that only the states before needed
@@ -260,10 +294,20 @@ class Assignment:
         if scoring.is_new:
             return first
         if not first <= scoring.next_offset <= end:
+            is_behind = scoring.next_offset < first
+            at = f"{partition}:{scoring.next_offset}"
+            pass_over = (
+                f"to go on without them run `leadscore offsets skip {at} --through {first - 1}`; if it was made anew, "
+            )
             raise StateError(
                 where=f"{self._settings.input_topic}[{partition}]",
                 problem=f"the state goes on at offset {scoring.next_offset}, but the topic holds {first} to {end}: "
-                + ("records were deleted before they were read" if scoring.next_offset < first else "it was made anew"),
-                fix="go on with the records that are there under another LEADSCORE_APP_ID; what was scored before stays behind",
+                + (
+                    "records were deleted before they were read"
+                    if is_behind
+                    else "it was made anew, or has lost records"
+                ),
+                fix=(pass_over if is_behind else "")
+                + "run `leadscore topics epoch --raise`, which keeps all scores and reads the topic from its beginning",
             )
         return scoring.next_offset

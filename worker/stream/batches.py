@@ -65,15 +65,34 @@ def changelog_of(round_: Round) -> list[Row]:
     return [*values, *(Row(key, None) for key in round_.deletes), partition_row]
 
 
-async def send(producer: BatchProducer, rows: dict[TopicPartition, list[Row]]) -> dict[TopicPartition, Acked]:
+class Fitting(Protocol):
+    """What fits records into a topic that may be too large for it."""
+
+    async def split(self, producer: BatchProducer, topic: str, rows: list[Row]) -> tuple[list[Row], list[Any]]:
+        """Return those of *rows* that need no care, and a batch for each of the others."""
+
+
+async def send(
+    producer: BatchProducer,
+    rows: dict[TopicPartition, list[Row]],
+    fitting: Fitting | None = None,
+    *,
+    one_by_one: bool = False,
+) -> dict[TopicPartition, Acked]:
     """
-    Send *rows* and wait until all of them are acknowledged.
+    Send *rows* and wait until all of them are acknowledged; *fitting* cares for those that are large.
+
+    With *one_by_one* a batch is sent only when the one before it in its partition is acknowledged. Without a transaction
+    around them, a batch that is refused would otherwise be missing before one that is not: a position without its contacts.
 
     Raises:
         KafkaError: the broker will not take them.
         RestartRequired: the broker does not say where they lie.
     """
-    batches = {place: list(_batches(producer, its_rows)) for place, its_rows in rows.items()}
+    batches: dict[TopicPartition, list[Any]] = {}
+    for place, its_rows in rows.items():
+        usual, large = (its_rows, []) if fitting is None else await fitting.split(producer, place.topic, its_rows)
+        batches[place] = [*_batches(producer, usual), *large]
     waiting: dict[TopicPartition, list[Any]] = {place: [] for place in batches}
     # The first batch of every partition goes out before any second one: within a transaction this registers all partitions
     # with the coordinator in one request.
@@ -83,6 +102,9 @@ async def send(producer: BatchProducer, rows: dict[TopicPartition, list[Row]]) -
                 waiting[place].append(
                     await producer.send_batch(its_batches[turn], place.topic, partition=place.partition)
                 )
+        if one_by_one:
+            for futures in waiting.values():
+                await futures[-1]
     return {place: await _acknowledged(place, batches[place], futures) for place, futures in waiting.items()}
 
 

@@ -16,6 +16,7 @@ from aiokafka.structs import TopicPartition
 from worker.errors import RestartRequired
 from worker.pipeline import Round
 from worker.stream.batches import Acked, BatchProducer, Row, changelog_of, outputs_of, send
+from worker.stream.large_records import LargeRecords
 from worker.stream.txn_offsets import Member
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class AtLeastOnce:
         self._producer = producer
         self._changelog_ends: dict[int, int] = {}
         self._done: dict[int, int] = {}
+        self._large = LargeRecords(settings)
 
     async def open(self, partitions: Sequence[int], member: Member) -> None:
         """Forget what was known of other assignments."""
@@ -62,7 +64,7 @@ class AtLeastOnce:
         """
         outputs = outputs_of(round_)
         if outputs:
-            await send(self._producer(), outputs)
+            await send(self._producer(), outputs, self._large, one_by_one=True)
         return (await self._append(partition, changelog_of(round_))).last
 
     def done(self, partition: int, next_offset: int) -> None:
@@ -81,7 +83,7 @@ class AtLeastOnce:
     async def _append(self, partition: int, rows: list[Row]) -> Acked:
         place = TopicPartition(self._settings.changelog_topic, partition)
         expected = self._changelog_ends[partition]
-        acked = (await send(self._producer(), {place: rows}))[place]
+        acked = (await send(self._producer(), {place: rows}, one_by_one=True))[place]
         if acked.first != expected or not acked.is_contiguous:
             raise RestartRequired(
                 what=f"{place.topic}[{partition}]",

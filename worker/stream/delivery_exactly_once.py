@@ -17,6 +17,7 @@ from worker.errors import RestartRequired
 from worker.pipeline import Round
 from worker.stream.aiokafka_private import SharedClientProducer
 from worker.stream.batches import BATCH_BYTES, Row, changelog_of, outputs_of, send
+from worker.stream.large_records import LargeRecords
 from worker.stream.security import client_options
 from worker.stream.txn_offsets import Member
 
@@ -44,6 +45,7 @@ class ExactlyOnce:
         self._settings = settings
         self._client = client
         self._producers: dict[int, SharedClientProducer] = {}
+        self._large = LargeRecords(settings)
 
     async def open(self, partitions: Sequence[int], member: Member) -> None:
         """Open one producer for each of *partitions*, and stop those of partitions that are ours no longer."""
@@ -68,11 +70,19 @@ class ExactlyOnce:
         takes several times as long.
         """
         producer = self._producers[partition]
+        try:
+            return await self._transact(producer, partition, round_)
+        except Exception as error:
+            if (cause := producer.cause_of(error)) is not error:
+                raise cause from error
+            raise
+
+    async def _transact(self, producer: SharedClientProducer, partition: int, round_: Round) -> int:
         changelog = TopicPartition(self._settings.changelog_topic, partition)
         rows = outputs_of(round_)
         rows[changelog] = changelog_of(round_)
         await producer.begin_transaction()
-        acked = await send(producer, rows)
+        acked = await send(producer, rows, self._large)
         source = TopicPartition(self._settings.input_topic, partition)
         await producer.send_offsets_to_transaction(
             {source: OffsetAndMetadata(round_.next_offset, "")}, self._settings.app_id

@@ -11,12 +11,14 @@ from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 from worker.errors import ConfigError, DependencyError
 from worker.export import score_lines, scores_csv, write_files
 from worker.pipeline import PARTITION_KEY, PartitionRow, decode_partition_row, fence_of
+from worker.pipeline.graves import GRAVE_KEY, grave_key
 from worker.pipeline.rows import load_lineage
 from worker.pipeline.terms import check_models, older_versions
 from worker.scoring.codec import decode_contact
 from worker.scoring.matching import Matcher
 from worker.scoring.model_file import load_models
 from worker.stream.aiokafka_private import high_watermarks, partition_count
+from worker.stream.refusals import raise_refusal
 from worker.stream.security import client_options
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ async def dump_scores(settings: Settings, out: Path, as_of_ms: int | None) -> Du
         StateError: State that old is no longer kept, or was written by another model.
     """
     models = load_models(settings.models)
-    values = await read_changelog(settings)
+    values = without_buried(await read_changelog(settings), settings)
     rows = [decode_partition_row(value) for (_, key), value in values.items() if key == PARTITION_KEY]
     if as_of_ms is None:
         as_of_ms = _reached(rows, models, settings.changelog_topic)
@@ -61,6 +63,35 @@ async def dump_scores(settings: Settings, out: Path, as_of_ms: int | None) -> Du
         folder = out if len(models) == 1 else out / model.name
         write_files(folder, scores_csv(score_lines(contacts, model, index, as_of_ms)), None)
     return Dumped(len(contacts), as_of_ms)
+
+
+def without_buried(values: Mapping[tuple[int, bytes], bytes], settings: Settings) -> dict[tuple[int, bytes], bytes]:
+    """
+    Return *values* without those that outlived an erasure of their contact: the worker, too, forgets them as soon as it sees them.
+
+    Raises:
+        ConfigError: there were erasures, and without the key that hides whose they were nobody can heed them.
+    """
+    graves = {place for place in values if place[1].startswith(GRAVE_KEY)}
+    if not graves:
+        return dict(values)
+    if settings.erasure_key is None:
+        raise ConfigError(
+            where="LEADSCORE_ERASURE_KEY",
+            problem="it is not set, and contacts were erased that must not be shown",
+            fix="set it to the worker's",
+        )
+    secret = settings.erasure_key.reveal().encode()
+
+    def is_buried(partition: int, key: bytes, value: bytes) -> bool:
+        grave = (partition, grave_key(key, secret))
+        return grave in graves and fence_of(value) < fence_of(values[grave])
+
+    return {
+        (partition, key): value
+        for (partition, key), value in values.items()
+        if key.startswith(_CONTROL_KEYS) or not is_buried(partition, key, value)
+    }
 
 
 def decode_changelog(
@@ -134,6 +165,7 @@ async def _start(consumer: AIOKafkaConsumer, settings: Settings) -> None:
     try:
         await consumer.start()
     except KafkaConnectionError as exc:
+        await raise_refusal(settings)
         raise DependencyError(
             what="Kafka", problem=f"no answer from {', '.join(settings.brokers)}", fix="check LEADSCORE_BROKERS"
         ) from exc
@@ -144,7 +176,9 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> int:
         return await partition_count(consumer, topic)
     except UnknownTopicOrPartitionError as exc:
         raise ConfigError(
-            where=topic, problem="there is no such topic", fix="check LEADSCORE_BROKERS and LEADSCORE_APP_ID"
+            where=topic,
+            problem="there is no such topic, or this user may not see it",
+            fix="check LEADSCORE_BROKERS and LEADSCORE_APP_ID",
         ) from exc
 
 

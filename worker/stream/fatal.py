@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from worker.errors import RestartRequired, WorkerError
 from worker.logs import log_event
+from worker.stream.refusals import refusal_of
 from worker.stream.txn_offsets import GroupFenced
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def die(error: BaseException) -> None:
             logging.CRITICAL,
             "worker_ends",
             exit_code=code,
-            code=error.code if isinstance(error, WorkerError) else RestartRequired.code,
+            code=error_code_of(error),
             reason=describe(error),
         )
         for handler in (*logging.getLogger().handlers, *_log.handlers):
@@ -49,7 +50,19 @@ def die(error: BaseException) -> None:
 
 def exit_code_of(error: BaseException) -> int:
     """Return the exit code that *error* asks for: 70, restart me, unless it is an error of ours that says otherwise."""
-    return error.exit_code if isinstance(error, WorkerError) else RestartRequired.exit_code
+    known = _foreseen(error)
+    return known.exit_code if isinstance(known, WorkerError) else RestartRequired.exit_code
+
+
+def error_code_of(error: BaseException) -> str:
+    """Return the documented code of *error*: that of RestartRequired unless it is an error of ours."""
+    known = _foreseen(error)
+    return known.code if isinstance(known, WorkerError) else RestartRequired.code
+
+
+def _foreseen(error: BaseException) -> BaseException:
+    """Return *error*, or what it means where the broker denies us something: that is for the operator to mend."""
+    return error if isinstance(error, WorkerError) else refusal_of(error) or error
 
 
 def describe(error: BaseException) -> str:
@@ -58,6 +71,7 @@ def describe(error: BaseException) -> str:
 
     The text of an unforeseen error is left out, since it may quote a record; where it was raised is said instead.
     """
+    error = _foreseen(error)
     if isinstance(error, WorkerError | KafkaError | GroupFenced):
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]

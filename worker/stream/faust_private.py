@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import aiokafka
@@ -27,7 +28,8 @@ from faust.types import TP
 from mode import Service
 from mode.types import ServiceT
 
-from worker.stream.aiokafka_private import Progress, member_of, positions_of, progress_of
+from worker.stream.aiokafka_private import Progress, member_of, positions_of, progress_of, too_large_batches
+from worker.stream.decompression import BatchTooLarge
 from worker.stream.txn_offsets import Member
 
 EXPECTED = "0.15."
@@ -61,7 +63,7 @@ _NAMES: tuple[tuple[object, tuple[str, ...]], ...] = (
         driver.AIOKafkaConsumerThread,
         ("_create_worker_consumer", "_commit", "_ensure_consumer", "_fetch_records", "call_thread", "seek_wait"),
     ),
-    (driver.Producer, ("_settings_extra", "_settings_auth", "_ensure_producer")),
+    (driver.Producer, ("_settings_extra", "_settings_auth", "_ensure_producer", "_new_producer")),
     (
         Recovery,
         (
@@ -114,6 +116,7 @@ class Polled(NamedTuple):
     records: Mapping[TopicPartition, list[Any]]
     before: Mapping[TopicPartition, int]  # positions when it began
     progress: Mapping[TopicPartition, Progress]
+    too_large: Sequence[BatchTooLarge] = ()  # batches that were not unpacked
 
 
 NOTHING = Polled({}, {}, {})
@@ -170,7 +173,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         before = positions_of(consumer, partitions)
         records = await self._fetch_records(consumer, partitions, timeout=timeout_s)
         # No await between the two: the positions must be those after exactly these records.
-        return Polled(records, before, progress_of(consumer, partitions))
+        return Polled(records, before, progress_of(consumer, partitions), too_large_batches(partitions))
 
     async def pause(self, partitions: Iterable[TP]) -> None:
         """Do not fetch *partitions*, which Faust's own pausing does not prevent."""
@@ -195,6 +198,15 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         consumer.resume(*(partitions & consumer.assignment()))
         self._is_paused = False
+
+    async def on_thread_stop(self) -> None:
+        """
+        Stop the client, to the end also when aiokafka cancels a fetch in the middle of its back-off.
+
+        That cancellation comes out of `stop` as if this thread were meant; Faust would then wait for the thread for ever.
+        """
+        with suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
 
     @property
     def consumer_now(self) -> aiokafka.AIOKafkaConsumer | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from worker import metrics as catalogue
@@ -29,7 +29,6 @@ class Observer:
         self._metrics = metrics
         self._topic = settings.input_topic
         self._store = settings.store.partition("://")[0]
-        self._restored: Mapping[int, int] = {}
 
     def round_settled(self, partition: int, round_: Round, commit_seconds: float, seconds: float) -> None:
         """Count one round that is durable, visible and stored."""
@@ -46,6 +45,21 @@ class Observer:
         """Note how much of *partition* the store holds."""
         self._metrics.set(catalogue.STORE_BYTES, size_bytes, store=self._store, partition=partition)
 
+    def group_silence(self, seconds: float) -> None:
+        """Note for how long the group has not answered."""
+        self._metrics.set(catalogue.GROUP_SILENCE, seconds)
+
+    def store_away(self, seconds: float) -> None:
+        """Note for how long the store has not answered."""
+        self._metrics.set(catalogue.STORE_AWAY, seconds, store=self._store)
+
+    def stopped(self, owned: Iterable[OwnedPartition]) -> None:
+        """Note which of *owned* stand still until an operator has decided."""
+        for one in owned:
+            for reason in catalogue.STOPPED.reasons:
+                place = {"topic": self._topic, "partition": one.number, "reason": reason}
+                self._metrics.set(catalogue.STOPPED, one.stopped is not None and one.stopped.reason == reason, **place)
+
     def partitions_assigned(self) -> None:
         """Count one assignment."""
         self._metrics.add(catalogue.REBALANCES)
@@ -55,17 +69,20 @@ class Observer:
         self._metrics.forget_partition(partition)
 
     def restore_going_on(self, restore: Restore) -> None:
-        """Note how far *restore* has come."""
+        """Note how far *restore* has come, and count what it has read since the last call."""
         for partition, one in restore.partitions.items():
             place = {"topic": self._topic, "partition": partition}
-            self._metrics.set(catalogue.RESTORE_REMAINING, max(0, one.target - one.position), **place)
+            self._metrics.set(catalogue.RESTORE_REMAINING, one.remaining, **place)
+            self._metrics.add(catalogue.RESTORED_ROWS, one.rows - one.counted, **place)
+            one.counted = one.rows
+        if (left_s := restore.progress.seconds_left) is not None:
+            self._metrics.set(catalogue.RESTORE_LEFT, left_s)
 
     def restore_complete(self, restore: Restore) -> None:
-        """Count what *restore* has read."""
+        """Note that *restore* has ended."""
         self.restore_going_on(restore)
-        for partition, one in restore.partitions.items():
+        for partition in restore.partitions:
             place = {"topic": self._topic, "partition": partition}
-            self._metrics.add(catalogue.RESTORED_ROWS, one.rows, **place)
             self._metrics.set(catalogue.RESTORE_SECONDS, restore.seconds, **place)
 
     def lag(self, owned: Iterable[OwnedPartition], now_ms: int) -> dict[int, Lag]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from worker.pipeline import Round
-from worker.stores.base import Due
+from worker.stores.base import Due, DueOf
 
 GetMany = Callable[[Sequence[bytes]], list[bytes | None]]
 """Stored values of keys, in their order; None for each that is absent."""
@@ -42,6 +42,14 @@ class PartitionLike(Protocol):
     def has_transitions(self) -> bool:
         """Whether a transition waits in the open round."""
 
+    @property
+    def stopped_at(self) -> int | None:
+        """Offset of the first record that is not taken, since too many before it were refused; None: all are."""
+
+    @property
+    def failed_at(self) -> int | None:
+        """Offset of the record at which `fold` raised what nobody foresaw; None: not known."""
+
     def fold(self, records: Sequence[Any], get_many: GetMany) -> None:
         """Take *records* into the open round."""
 
@@ -75,6 +83,10 @@ MakePartition = Callable[[int, int, bytes | None, GetMany], PartitionLike]
 """Makes the pure half of a partition: its number, how many there are, its stored row (None: it is new), what else is stored."""
 
 
+def _no_graves(_: bytes) -> bytes | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """
@@ -83,9 +95,12 @@ class Pipeline:
     Args:
         make_partition: Makes the pure half of one owned partition.
         fence_of: The fence of a stored value, also of the partition row; raises StateError.
-        fire_of: The instant at which a contact's stored value is due, None when it never is; raises StateError.
+        due_of: The instant at which a key with its stored value is due; None: never, and for what is no contact. Raises
+            StateError for what is no row of ours.
+        grave_key_of: The key of the gravestone that a contact's tombstone comes with; None: there is none.
     """
 
     make_partition: MakePartition
     fence_of: Callable[[bytes], Fence]
-    fire_of: Callable[[bytes], int | None]
+    due_of: DueOf
+    grave_key_of: Callable[[bytes], bytes | None] = _no_graves

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from worker.clock import now_ms
+from worker.contracts.instants import format_instant
+from worker.errors import StoreUnavailable
 from worker.stream.lag import lag_of
-from worker.web.status import ModelStatus, PartitionStatus, Status
+from worker.web.status import ModelStatus, PartitionStatus, RestoreStatus, Status
 
 if TYPE_CHECKING:
     from worker.scoring.model import Model
     from worker.stream.app import WorkerApp
 
 _INTERVAL_S = 1.0
-_SILENCE_S = 15
 
 
 def release() -> str:
@@ -29,7 +31,7 @@ def release() -> str:
 def status_of(app: WorkerApp, models: tuple[Model, ...]) -> Status:
     """Return where *app* stands right now; reads memory only."""
     settings, assignment = app.settings, app.assignment
-    problem = _silence(app) if assignment.is_ready else _why_not_ready(app)
+    problem = _silence(app) or _store_away(app) or (_stopped(app) if assignment.is_ready else _why_not_ready(app))
     return Status(
         version=release(),
         app_id=settings.app_id,
@@ -40,25 +42,45 @@ def status_of(app: WorkerApp, models: tuple[Model, ...]) -> Status:
         problem=problem,
         partitions=tuple(_partitions(app)),
         models=tuple(ModelStatus(name=model.name, version=model.version, digest=model.digest) for model in models),
+        restore=_restore(app),
     )
 
 
 async def report_lag(app: WorkerApp) -> None:
-    """Write lag, size of the store and restore progress into the metrics each second, until cancelled."""
+    """Write lag, size of the store and restore progress into the metrics each second, and let the store tidy up, until cancelled."""
     while True:
+        app.observer.group_silence(app.lease.silent_s)
         app.observer.lag(app.assignment.owned.values(), now_ms())
-        for number in app.assignment.owned:
-            app.observer.store_size(number, app.contacts.size_bytes(number))
+        app.observer.store_away(app.access.away_s)
+        app.observer.stopped(app.assignment.owned.values())
+        with suppress(StoreUnavailable):  # whoever works with it waits for it
+            for number in app.assignment.owned:
+                app.observer.store_size(number, app.contacts.size_bytes(number))
+                app.contacts.tidy(number)
         if app.assignment.restore is not None:
             app.observer.restore_going_on(app.assignment.restore)
         await asyncio.sleep(_INTERVAL_S)
 
 
 def _silence(app: WorkerApp) -> str:
-    """Return that the broker has not answered any poll for long; empty when it has, or nothing is owned."""
-    polls = [one.progress.polled_ms for one in app.assignment.owned.values() if one.progress is not None]
-    silent_s = (now_ms() - max(polls)) // 1000 if polls else 0
-    return f"no broker has answered for {silent_s} s" if silent_s > _SILENCE_S else ""
+    """Return that no broker answers, and since when; empty when heartbeats are answered, or none are sent as we join."""
+    silent_s, is_member = app.lease.silent_s, app.assignment.is_ready or app.assignment.awaited
+    if not is_member or not app.lease.is_stale:
+        return ""
+    return f"no broker has answered since {format_instant(now_ms() - round(silent_s * 1000))} ({silent_s:.0f} s)"
+
+
+def _store_away(app: WorkerApp) -> str:
+    """Return that the store does not answer, and for how long; empty when it does."""
+    return f"the store has not answered for {app.access.away_s:.0f} s" if app.access.is_away else ""
+
+
+def _stopped(app: WorkerApp) -> str:
+    """Return which partitions stand still until an operator has decided; empty when none does."""
+    stops = [(one.number, one.stopped) for one in app.assignment.owned.values() if one.stopped is not None]
+    return "; ".join(
+        f"partition {number} stopped at offset {why.offset}: {why.problem}; {why.fix}" for number, why in stops
+    )
 
 
 def _why_not_ready(app: WorkerApp) -> str:
@@ -66,7 +88,24 @@ def _why_not_ready(app: WorkerApp) -> str:
         return "waiting for the group"
     if any(one.is_carrying_over for one in app.assignment.owned.values()):
         return "carrying stored contacts over to a new version of a model"
-    return "restoring state from the changelog"
+    restore = app.assignment.restore
+    left_s = None if restore is None else restore.progress.seconds_left
+    return "restoring state from the changelog" + ("" if left_s is None else f", about {left_s:.0f} s left")
+
+
+def _restore(app: WorkerApp) -> RestoreStatus | None:
+    restore = app.assignment.restore
+    if restore is None:
+        return None
+    progress = restore.progress
+    left_s = progress.seconds_left
+    return RestoreStatus(
+        rows=progress.rows,
+        remaining=progress.remaining,
+        rows_per_second=round(progress.rows_per_second),
+        seconds=round(progress.seconds, 3),
+        seconds_left=None if left_s is None else round(left_s),
+    )
 
 
 def _partitions(app: WorkerApp) -> list[PartitionStatus]:
@@ -76,23 +115,28 @@ def _partitions(app: WorkerApp) -> list[PartitionStatus]:
     for number in sorted(assignment.awaited):
         one = assignment.owned.get(number)
         restore = restored.get(number)
-        rows = restore.rows if restore is not None else 0
+        rows, total = (restore.rows, restore.total) if restore is not None else (0, None)
         if one is None:
-            remaining = max(0, restore.target - restore.position) if restore is not None else None
-            phase = "waiting" if restore is None else "restoring"
             found.append(
-                PartitionStatus(partition=number, phase=phase, restored_rows=rows, restore_remaining=remaining)  # type: ignore[arg-type]
+                PartitionStatus(
+                    partition=number,
+                    phase="waiting" if restore is None else "restoring",
+                    restored_rows=rows,
+                    restore_total=total,
+                    restore_remaining=None if restore is None else restore.remaining,
+                )
             )
             continue
         lag = lag_of(one, now_ms())
         found.append(
             PartitionStatus(
                 partition=number,
-                phase="carrying_over" if one.is_carrying_over else "running",
+                phase="stopped" if one.stopped else "carrying_over" if one.is_carrying_over else "running",
                 position=one.next_offset,
                 lag_records=None if lag is None else lag.records,
                 lag_seconds=None if lag is None else round(lag.seconds, 3),
                 restored_rows=rows,
+                restore_total=total,
                 restore_remaining=0,
             )
         )

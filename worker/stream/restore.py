@@ -1,5 +1,5 @@
 """
-From the changelog to the store: raw rows in batches, resumable, up to the high watermark, ended by position.
+From the changelog to the store: raw batches, resumable, up to the high watermark, ended by position.
 
 A changelog written by transactions ends in control records, so "the last row was read" is no end; and an open
 transaction of the previous owner may still be committed, so the last stable offset is no target.
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import aiokafka
@@ -19,10 +19,11 @@ from aiokafka.structs import TopicPartition
 from worker.clock import monotonic
 from worker.errors import StateError
 from worker.logs import log_event
-from worker.stores.base import DueChange
-from worker.stream.aiokafka_private import high_watermarks
+from worker.stream.aiokafka_private import Fetched, fetch, high_watermarks
 from worker.stream.batches import Row
-from worker.stream.ports import FIRST_CONTACT_BYTE
+from worker.stream.decompression import BatchTooLarge
+from worker.stream.restore_progress import PartitionRestore, RestoreProgress
+from worker.stream.restore_rows import RowsToStore
 from worker.stream.security import client_options
 
 if TYPE_CHECKING:
@@ -32,31 +33,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_POLL_MS = 200
-_ROWS_A_POLL = 20_000
+_WAIT_S = 0.2
+_ROWS_AT_ONCE = 2_000
+"""Stored before the event loop gets a turn: some 10 ms."""
 _FETCH_BYTES = 4 << 20
+_ALL_FETCH_BYTES = 16 << 20
+"""One answer of a broker; up to three lie in memory: one being read, one waiting, one in the store's hands."""
 _WARN_EVERY_S = 10.0
 
 MakeConsumer = Callable[[], aiokafka.AIOKafkaConsumer]
-
-
-@dataclass
-class PartitionRestore:
-    """How far the restore of one partition has come, in changelog offsets."""
-
-    partition: int
-    start: int
-    position: int
-    target: int  # the high watermark when the restore began
-    stored: int | None  # last offset the store includes
-    rows: int = 0  # read so far
-    lost: dict[bytes, bytes] = field(default_factory=dict)  # values hidden by a later row with a lower fence
-    first_lost: int | None = None  # offset of the first row that hid one
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether everything up to the target is in the store."""
-        return self.position >= self.target
 
 
 def restore_consumer(settings: Settings) -> aiokafka.AIOKafkaConsumer:
@@ -68,6 +53,7 @@ def restore_consumer(settings: Settings) -> aiokafka.AIOKafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="none",  # an offset that is gone must not pass for an empty changelog
         fetch_max_wait_ms=100,
+        fetch_max_bytes=_ALL_FETCH_BYTES,
         max_partition_fetch_bytes=_FETCH_BYTES,
     )
 
@@ -78,18 +64,22 @@ class Restore:
 
     Args:
         settings: The changelog's name.
-        pipeline: Tells fences and fire instants of stored values.
+        pipeline: Tells fences and fire instants of stored values, and which values are none.
         store: Where the rows go; the partitions are open.
         merges_by_fence: Whether the row with the highest fence wins instead of the last one.
     """
 
     def __init__(self, settings: Settings, pipeline: Pipeline, store: ContactStore, *, merges_by_fence: bool) -> None:
         self._topic = settings.changelog_topic
-        self._pipeline = pipeline
         self._store = store
-        self._merges = merges_by_fence
+        self._rows = RowsToStore(self._topic, pipeline, store, merges_by_fence=merges_by_fence)
         self.partitions: dict[int, PartitionRestore] = {}
-        self.seconds = 0.0
+        self.progress = RestoreProgress(self.partitions.values())
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far, or took."""
+        return self.progress.seconds
 
     async def run(self, consumer: aiokafka.AIOKafkaConsumer, partitions: Sequence[int]) -> None:
         """
@@ -98,7 +88,8 @@ class Restore:
         An interrupted run leaves the store at some earlier changelog offset, from which the next one goes on.
 
         Raises:
-            StateError: the store is ahead of the changelog.
+            StateError: the store is ahead of the changelog, the changelog lacks its beginning, or holds what is no row.
+            StoreUnavailable: the store is away; a restore of its own goes on where this one was.
         """
         places = {TopicPartition(self._topic, partition): partition for partition in partitions}
         if not places:
@@ -109,12 +100,17 @@ class Restore:
         for place, partition in places.items():
             self.partitions[partition] = self._begin(partition, starts[place], targets[place])
             consumer.seek(place, self.partitions[partition].position)
-        began = monotonic()
+        self.progress.begin()
         await self._read(consumer, places)
-        rows = sum(one.rows for one in self.partitions.values())
-        self.seconds = monotonic() - began
+        self.progress.end()
         log_event(
-            _log, logging.INFO, "restore_complete", partitions=len(places), rows=rows, seconds=round(self.seconds, 3)
+            _log,
+            logging.INFO,
+            "restore_complete",
+            partitions=len(places),
+            rows=self.progress.rows,
+            seconds=round(self.seconds, 3),
+            rows_per_second=round(self.progress.rows / max(self.seconds, 0.001)),
         )
 
     def lost_rows(self, partition: int) -> list[Row]:
@@ -123,90 +119,73 @@ class Restore:
 
     def _begin(self, partition: int, first: int, end: int) -> PartitionRestore:
         stored = self._store.changelog_offset(partition)
-        position = max(first, 0 if stored is None else stored + 1)
+        position = 0 if stored is None else stored + 1
         if stored is not None and stored >= end:
             raise StateError(
                 where=f"partition {partition} of the local state",
                 problem=f"it includes changelog offset {stored}, but {self._topic} ends at {end}: the topic was made anew or has lost data",
                 fix="restore the topic; or, if the changelog is right, delete this partition's local state",
             )
+        if first > position:
+            raise StateError(
+                where=f"{self._topic}[{partition}]",
+                problem=f"it begins at offset {first}, the local state ends before {position}: rows were deleted before they were read",
+                fix="set cleanup.policy to compact alone, and restore the topic; or score the source anew under another LEADSCORE_APP_ID",
+            )
         return PartitionRestore(partition, position, position, end, stored)
 
     async def _read(self, consumer: aiokafka.AIOKafkaConsumer, places: dict[TopicPartition, int]) -> None:
         moved_at = monotonic()
-        self._finish(consumer, places)
+        await self._finish(consumer, places)
         while open_places := [
             place for place, partition in places.items() if not self.partitions[partition].is_complete
         ]:
-            polled = await consumer.getmany(*open_places, timeout_ms=_POLL_MS, max_records=_ROWS_A_POLL)
-            for place, rows in polled.items():
-                await self._apply(self.partitions[places[place]], rows)
-            moved = polled or False
-            for place in open_places:
-                one = self.partitions[places[place]]
-                position = await consumer.position(place)
-                moved = moved or position > one.position
-                one.position = position
-            self._finish(consumer, {place: places[place] for place in open_places})
-            if moved:
+            fetched = await fetch(consumer, open_places, _WAIT_S)
+            for place in [one.place for one in fetched]:
+                await self._apply(self.partitions[places[place]], fetched.pop(0))
+                await self._finish(consumer, {place: places[place]})
                 moved_at = monotonic()
-            elif monotonic() - moved_at > _WARN_EVERY_S:
+            self.progress.tell()
+            if monotonic() - moved_at > _WARN_EVERY_S:
                 moved_at = monotonic()
                 waiting = [places[place] for place in open_places]
                 log_event(
                     _log, logging.WARNING, "restore_waits", partitions=waiting, why="an open transaction, or no answer"
                 )
 
-    def _finish(self, consumer: aiokafka.AIOKafkaConsumer, places: dict[TopicPartition, int]) -> None:
-        """Note in the store that complete partitions include the control records at the end of the log too."""
+    async def _apply(self, one: PartitionRestore, fetched: Fetched) -> None:
+        try:
+            for records in _in_steps(fetched.batches()):
+                self._rows.store(one, records)
+                await asyncio.sleep(
+                    0
+                )  # for what the broker sends meanwhile, heartbeats of the process and its status page
+        except BatchTooLarge as error:
+            raise StateError(
+                where=f"{self._topic}[{one.partition}]",
+                problem=f"the batch at offset {error.first} unpacks to more than {error.limit_bytes} bytes: no worker writes such",
+                fix="see who else may write to this topic; raise LEADSCORE_BATCH_BYTES only if it is yours",
+            ) from None
+        one.position = fetched.position
+
+    async def _finish(self, consumer: aiokafka.AIOKafkaConsumer, places: dict[TopicPartition, int]) -> None:
+        """End complete partitions: the store includes the control records at the end of the log too, and is whole."""
         for place, partition in places.items():
             one = self.partitions[partition]
             if one.is_complete:
                 consumer.pause(place)
-                end = one.position - 1
-                if end >= 0 and end != one.stored and not one.lost:
-                    self._store.write(partition, {}, [], [], one.stored, end)
-                    one.stored = end
+                with closing(self._rows.end(one)) as steps:
+                    for _ in steps:
+                        await asyncio.sleep(0)
 
-    async def _apply(self, one: PartitionRestore, rows: Sequence[Any]) -> None:
-        keys = list({row.key for row in rows})
-        old = dict(zip(keys, self._store.get_many(one.partition, keys), strict=True))
-        new: dict[bytes, bytes | None]
-        new = self._merged(one, rows, old) if self._merges else {row.key: row.value for row in rows}
-        puts = {key: value for key, value in new.items() if value is not None}
-        deletes = [key for key, value in new.items() if value is None]
-        last = rows[-1].offset
-        if one.first_lost is not None:  # until the losers are put again, a restore must begin before them
-            last = max(-1 if one.stored is None else one.stored, one.first_lost - 1)
-        self._store.write(one.partition, puts, deletes, self._due_changes(old, new), one.stored, last)
-        one.stored = last
-        one.rows += len(rows)
-        await asyncio.sleep(0)  # between batches, for heartbeats of the process and its status page
 
-    def _merged(
-        self, one: PartitionRestore, rows: Iterable[Any], old: dict[bytes, bytes | None]
-    ) -> dict[bytes, bytes | None]:
-        """Return the winners by fence; of two rows with one fence, and with tombstones, the later one wins."""
-        fence_of = self._pipeline.fence_of
-        new: dict[bytes, bytes | None] = {}
-        for row in rows:
-            best = new[row.key] if row.key in new else old[row.key]
-            if best is not None and row.value is not None and fence_of(row.value) < fence_of(best):
-                one.lost[row.key] = best
-                one.first_lost = row.offset if one.first_lost is None else one.first_lost
-                continue
-            new[row.key] = row.value
-            one.lost.pop(row.key, None)
-        return new
-
-    def _due_changes(self, old: dict[bytes, bytes | None], new: dict[bytes, bytes | None]) -> list[DueChange]:
-        fire_of = self._pipeline.fire_of
-        changes = []
-        for key, value in new.items():
-            if key[0] >= FIRST_CONTACT_BYTE:
-                before = old[key]
-                old_ms = None if before is None else fire_of(before)
-                new_ms = None if value is None else fire_of(value)
-                if old_ms != new_ms:
-                    changes.append(DueChange(key, old_ms, new_ms))
-        return changes
+def _in_steps(batches: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    """Yield the records of *batches*, some *_ROWS_AT_ONCE* together: a round may be a few rows or tens of thousands."""
+    waiting: list[Any] = []
+    for batch in batches:
+        waiting = waiting + batch if waiting else batch
+        while len(waiting) >= _ROWS_AT_ONCE:
+            yield waiting[: 2 * _ROWS_AT_ONCE]
+            waiting = waiting[2 * _ROWS_AT_ONCE :]
+    if waiting:
+        yield waiting

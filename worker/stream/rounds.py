@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from worker.clock import monotonic
-from worker.errors import RestartRequired
+from worker.errors import RestartRequired, WorkerError
+from worker.logs import log_event
 from worker.stream.aiokafka_private import Progress
+from worker.stream.fatal import describe
+from worker.stream.stopped import Stopped, too_many_refused
 
 if TYPE_CHECKING:
     from worker.pipeline import Round
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
     from worker.stream.delivery import Delivery
     from worker.stream.fatal import Die
     from worker.stream.ports import PartitionLike
+    from worker.stream.store_access import StoreAccess
+
+_log = logging.getLogger(__name__)
 
 _LEAST_ROUND_S = 0.100
 _ROUND_S_A_BUSY_PARTITION = 0.007  # about what one transaction costs worker and broker together
@@ -37,11 +44,18 @@ class RoundLimits:
     events_catching_up: int
     dirty_bytes: int
     is_low_latency: bool
+    refused: int = 1_000  # records of 1,000 in a row; above it a partition stops
 
     @classmethod
     def from_settings(cls, settings: Settings) -> RoundLimits:
         """Return the limits that *settings* give."""
-        return cls(settings.round_events, settings.round_events_catching_up, settings.round_bytes, settings.low_latency)
+        return cls(
+            settings.round_events,
+            settings.round_events_catching_up,
+            settings.round_bytes,
+            settings.low_latency,
+            settings.dlq_limit,
+        )
 
     def seconds(self, busy_partitions: int, *, is_catching_up: bool) -> float:
         """Return how long a round stays open; a transaction each for many partitions needs longer rounds."""
@@ -59,6 +73,7 @@ class Surroundings:
     """What all partitions of a worker share."""
 
     store: ContactStore
+    access: StoreAccess
     delivery: Delivery
     limits: RoundLimits
     die: Die
@@ -104,11 +119,14 @@ class OwnedPartition:
         self.is_settling = False  # no new work, only what is under way
         self.is_timer_waiting = False  # timers go next: a round that is full leaves them its place
         self.is_closed = False
+        self.stopped: Stopped | None = None
+        if scoring.stopped_at is not None:
+            self.stop(too_many_refused(number, scoring.stopped_at, surroundings.limits.refused))
 
     @property
     def is_busy(self) -> bool:
         """Whether records wait: polled, or folded and not yet written."""
-        return bool(self._backlog) or self.scoring.pending > 0
+        return self.can_fold or self.scoring.pending > 0
 
     @property
     def is_carrying_over(self) -> bool:
@@ -116,9 +134,14 @@ class OwnedPartition:
         return self.scoring.carries_over_from is not None
 
     @property
-    def has_backlog(self) -> bool:
-        """Whether polled records wait to be folded."""
-        return bool(self._backlog)
+    def can_fold(self) -> bool:
+        """Whether polled records wait to be folded, and may be."""
+        return bool(self._backlog) and self.stopped is None
+
+    @property
+    def stored_offset(self) -> int | None:
+        """Last changelog offset that the store includes; None: none."""
+        return self._stored_offset
 
     @property
     def has_read_everything(self) -> bool:
@@ -163,29 +186,69 @@ class OwnedPartition:
         if records:
             self._backlog.append(list(records))
 
+    def stop(self, why: Stopped) -> None:
+        """Read no more, because of *why*; rounds of what was read still end, and timers still fire."""
+        self.stopped = why
+        log_event(
+            _log,
+            logging.ERROR,
+            "partition_stopped",
+            partition=self.number,
+            offset=why.offset,
+            code=why.reason,
+            reason=why.problem,
+            fix=why.fix,
+        )
+
     def fold_next(self) -> bool:
-        """Fold some of the backlog into the open round; False when the round is full and another is under way."""
+        """
+        Fold some of the backlog into the open round; False when the round is full and another is under way.
+
+        Raises:
+            StoreUnavailable: nothing was folded; call again.
+            RestartRequired: a record cannot be folded for a reason that nobody foresaw; the error names it.
+        """
         limits = self._shared.limits
         room = (limits.events_catching_up if self.is_catching_up else limits.events) - self.scoring.pending
         if room <= 0 or self.scoring.dirty_bytes >= limits.dirty_bytes:
             self._end_when_possible()
             return False
-        records = self._backlog.popleft()
+        records = self._backlog[0]
         chunk = records[: min(room, _FOLD_EVENTS)]
-        if len(chunk) < len(records):
-            self._backlog.appendleft(records[len(chunk) :])
         if self.opened_at is None:
             self.opened_at = monotonic()
             self._open_first_ms = chunk[0].timestamp
-        self.scoring.fold(chunk, self._get_many)
+        self._fold(chunk)
+        self.moved_at = monotonic()
+        if (stopped_at := self.scoring.stopped_at) is not None:
+            self.next_offset = stopped_at
+            self.stop(too_many_refused(self.number, stopped_at, limits.refused))
+            self._end_when_possible()
+            return True
+        if len(chunk) < len(records):
+            self._backlog[0] = records[len(chunk) :]
+        else:
+            self._backlog.popleft()
         self.next_offset = chunk[-1].offset + 1
         self.last_folded_ms = chunk[-1].timestamp
-        self.moved_at = monotonic()
         if len(chunk) >= room or self.scoring.dirty_bytes >= limits.dirty_bytes:
             self._end_when_possible()
         else:
             self._schedule()
         return True
+
+    def _fold(self, chunk: list[Any]) -> None:
+        try:
+            self.scoring.fold(chunk, self._get_many)
+        except WorkerError:
+            raise
+        except Exception as error:
+            at = self.scoring.failed_at
+            raise RestartRequired(
+                what=f"partition {self.number}, offset {chunk[0].offset if at is None else at}",
+                problem=f"{describe(error)}; should it end here every time, report it, and pass over the record with "
+                f"`leadscore offsets skip {self.number}:{chunk[0].offset if at is None else at}`",
+            ) from error
 
     def fire(self, entries: Sequence[Due]) -> None:
         """Advance the contacts of *entries* into the open round."""
@@ -285,7 +348,9 @@ class OwnedPartition:
         shared = self._shared
         last = await shared.delivery.deliver(self.number, round_)
         committed_at = monotonic()
-        shared.store.write(self.number, round_.puts, round_.deletes, round_.due, self._stored_offset, last)
+        await shared.access.call(
+            lambda: shared.store.write(self.number, round_.puts, round_.deletes, round_.due, self._stored_offset, last)
+        )
         self._stored_offset = last
         self.scoring.settled()
         self.committed = round_.next_offset

@@ -8,13 +8,13 @@ from uuid import uuid4
 
 import orjson
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError
 
 from worker.clock import monotonic, now_ms
 from worker.contracts.event import decode_event
 from worker.contracts.instants import format_instant
-from worker.errors import ConfigError, DependencyError, EventRefused
+from worker.errors import ConfigError, EventRefused
 from worker.lines import read_lines
+from worker.stream.clients import failures_in_words
 from worker.stream.security import client_options
 
 if TYPE_CHECKING:
@@ -84,23 +84,18 @@ async def send_lines(
         progress: Called with the number of records acknowledged since the last call.
 
     Raises:
-        ConfigError: A line holds no event and *is_raw* is False; everything before it is sent.
+        ConfigError: A line holds no event and *is_raw* is False (everything before it is sent), or the brokers refuse us.
         DependencyError: No broker answers.
     """
     producer = AIOKafkaProducer(
         **client_options(settings), acks="all", enable_idempotence=True, linger_ms=20, max_batch_size=512 * 1024
     )
-    try:
-        await producer.start()
-    except KafkaConnectionError as exc:
-        await producer.stop()
-        raise DependencyError(
-            what="Kafka", problem=f"no answer from {', '.join(settings.brokers)}", fix="check LEADSCORE_BROKERS"
-        ) from exc
-    try:
-        return await _send_all(producer, settings.input_topic, lines, rate, is_raw=is_raw, progress=progress)
-    finally:
-        await producer.stop()
+    async with failures_in_words(settings):
+        try:
+            await producer.start()
+            return await _send_all(producer, settings.input_topic, lines, rate, is_raw=is_raw, progress=progress)
+        finally:
+            await producer.stop()
 
 
 async def _send_all(

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from worker.clock import monotonic
+from worker.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from worker.stores.base import ContactStore, Due
     from worker.stream.rounds import OwnedPartition
+    from worker.stream.store_access import StoreAccess
 
 INTERVAL_S = 1.0
 _ENTRIES_A_ROUND = 1000
@@ -22,12 +24,21 @@ class Timers:
 
     Args:
         store: Holds the due index.
+        access: Waits while the store is away.
         owned: Gives the partitions at work; asked each second.
         is_wall: Whether time goes on by the clock when no event comes.
     """
 
-    def __init__(self, store: ContactStore, owned: Callable[[], Iterable[OwnedPartition]], *, is_wall: bool) -> None:
+    def __init__(
+        self,
+        store: ContactStore,
+        access: StoreAccess,
+        owned: Callable[[], Iterable[OwnedPartition]],
+        *,
+        is_wall: bool,
+    ) -> None:
         self._store = store
+        self._access = access
         self._owned = owned
         self._is_wall = is_wall
         self.moved_at = monotonic()
@@ -53,11 +64,17 @@ class Timers:
             await self._turn_of(one)
             if one.is_settling or one.is_closed:
                 return
-            entries = self._store.due_before(one.number, until, _ENTRIES_A_ROUND)
-            if not entries or entries == before:
-                break
+            try:
+                entries = self._store.due_before(one.number, until, _ENTRIES_A_ROUND)
+                if not entries or entries == before:
+                    break
+                one.fire(entries)
+            except StoreUnavailable as error:
+                await self._access.wait(error)
+                self.moved_at = monotonic()
+                continue
+            self._access.answered()
             before = entries
-            one.fire(entries)
             one.end_round()
             self.moved_at = monotonic()
         one.end_if_overdue()

@@ -20,6 +20,7 @@ from worker.clock import Deadline
 from worker.errors import ConfigError, DependencyError
 from worker.replay import Line, Origin
 from worker.stream.aiokafka_private import partition_count
+from worker.stream.refusals import raise_refusal
 from worker.stream.security import client_options
 
 if TYPE_CHECKING:
@@ -127,13 +128,14 @@ class _Reader:
         try:
             await consumer.start()
         except KafkaConnectionError as exc:
+            await raise_refusal(self._settings)
             raise self._silent() from exc
         # Asked first: for a single topic that is not there, the client would ask again and again for 40 s.
         topics = await consumer.topics()
         if topic not in topics:
             near = difflib.get_close_matches(topic, topics, n=1)
             hint = f"did you mean {near[0]}?" if near else "check its name, and --brokers or LEADSCORE_BROKERS"
-            raise ConfigError(where=topic, problem="there is no such topic", fix=hint)
+            raise ConfigError(where=topic, problem="there is no such topic, or this user may not see it", fix=hint)
         partitions = [TopicPartition(topic, number) for number in range(await partition_count(consumer, topic))]
         firsts = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)

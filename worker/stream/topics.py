@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -10,18 +11,28 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from worker.clock import Deadline
 from worker.errors import ConfigError, DependencyError
+from worker.logs import log_event
+from worker.stream.acls import grants
+from worker.stream.authorized_operations import allowed_operations
+from worker.stream.refusals import raise_refusal, refusal_of
 from worker.stream.security import client_options
+from worker.stream.topic_advice import advice
 
 if TYPE_CHECKING:
     from worker.settings import Settings
+    from worker.stream.acls import Grant
+
+_log = logging.getLogger(__name__)
 
 CONNECT_WITHIN_S = 30.0
 _RETRY_S = 0.5
-_SHOWN_WITHIN_S = 15.0
+_SHOWN_WITHIN_S = 60.0
+_CREATE = "create it with `leadscore topics create`"
+_ACLS = "allow it; `leadscore topics acls` lists what a worker's user needs"
 
 Role = Literal["input", "qualifications", "scores", "dead letters", "changelog"]
 
@@ -55,10 +66,12 @@ class Existing(NamedTuple):
 
     partitions: int
     configs: Mapping[str, str]  # empty when we may not see them
+    operations: frozenset[str] | None = None  # what this user may do with it; None: the brokers do not say
+    is_hidden: bool = False  # this user may not see it, if it is there
 
 
 class Finding(NamedTuple):
-    """Something that keeps a worker from running."""
+    """Something about a topic that keeps a worker from running, or that an operator may regret."""
 
     topic: str
     problem: str
@@ -117,18 +130,27 @@ def plan(settings: Settings, source_message_bytes: int = _DEFAULT_MESSAGE_BYTES)
     return [spec for spec in specs if spec.name]
 
 
-def judge(specs: Sequence[TopicSpec], existing: Mapping[str, Existing]) -> list[Finding]:
-    """Return what is wrong with *existing*, in the order of *specs*. The input's partition count is the measure for all."""
+def judge(specs: Sequence[TopicSpec], existing: Mapping[str, Existing], needed: Sequence[Grant] = ()) -> list[Finding]:
+    """
+    Return what is wrong with *existing*, in the order of *specs*. The input's partition count is the measure for all.
+
+    *needed* is what a worker's user must be allowed to do with the topics.
+    """
     source = existing.get(specs[0].name)
-    count = specs[0].partitions if source is None else source.partitions
+    count = specs[0].partitions if source is None or source.is_hidden else source.partitions
     found: list[Finding] = []
     for spec in specs:
         there = existing.get(spec.name)
         if there is None:
-            found.append(
-                Finding(spec.name, f"the {spec.role} topic does not exist", "create it with `leadscore topics create`")
-            )
+            found.append(Finding(spec.name, f"the {spec.role} topic does not exist", _CREATE))
             continue
+        needs = dict.fromkeys(one.operation for one in needed if (one.resource, one.name) == ("topic", spec.name))
+        if there.is_hidden:
+            found.append(Finding(spec.name, f"this user may not see it; it needs {', '.join(needs)}", _ACLS))
+            continue
+        if there.operations is not None:
+            lacking = [operation for operation in needs if operation not in there.operations]
+            found += [Finding(spec.name, f"this user lacks the permission {operation}", _ACLS) for operation in lacking]
         if there.partitions != count:
             found.append(
                 Finding(
@@ -165,9 +187,40 @@ async def check(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> li
 
     Raises:
         DependencyError: no broker answers within *within_s* seconds.
+        ConfigError: the brokers refuse us, or we them.
+    """
+    return (await examine(settings, within_s=within_s))[0]
+
+
+async def examine(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> tuple[list[Finding], list[Finding]]:
+    """
+    Return what is wrong with the topics of the cluster, and what a worker runs with but an operator may regret.
+
+    Raises:
+        DependencyError: no broker answers within *within_s* seconds.
+        ConfigError: the brokers refuse us, or we them.
     """
     async with _admin(settings, within_s) as admin:
-        return judge(*await _look(admin, settings))
+        needed = [one for one in grants(settings, "run") if one.operation != "Create"]
+        specs, existing = await _look(admin, settings)
+    return judge(specs, existing, needed), advise(specs, existing)
+
+
+def advise(specs: Sequence[TopicSpec], existing: Mapping[str, Existing]) -> list[Finding]:
+    """Return what an operator may regret of *existing*, in the order of *specs*."""
+    return [
+        Finding(spec.name, problem, fix)
+        for spec in specs
+        if spec.name in existing
+        for problem, fix in advice(spec.role, existing[spec.name].configs)
+    ]
+
+
+async def message_bytes(settings: Settings, topic: str) -> int:
+    """Return how large a batch *topic* takes; what it takes by default where we may not see its configuration."""
+    async with _admin(settings, CONNECT_WITHIN_S) as admin:
+        configs = await _configs(admin, [topic])
+    return int(configs.get(topic, {}).get("max.message.bytes", _DEFAULT_MESSAGE_BYTES))
 
 
 async def create(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> list[TopicSpec]:
@@ -182,6 +235,9 @@ async def create(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> l
     """
     async with _admin(settings, within_s) as admin:
         specs, existing = await _look(admin, settings)
+        hidden = [spec.name for spec in specs if spec.name in existing and existing[spec.name].is_hidden]
+        if hidden:
+            raise ConfigError(where=", ".join(hidden), problem="this user may not see whether it exists", fix=_ACLS)
         missing = [spec for spec in specs if spec.name not in existing]
         if specs[0].name in existing:
             missing = [replace(spec, partitions=existing[specs[0].name].partitions) for spec in missing]
@@ -200,13 +256,15 @@ async def ensure(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> N
     """
     if settings.create_topics:
         await create(settings, within_s=within_s)
-    findings = await check(settings, within_s=within_s)
+    findings, warnings = await examine(settings, within_s=within_s)
+    for one in warnings:
+        log_event(_log, logging.WARNING, "topic_advice", topic=one.topic, problem=one.problem, fix=one.fix)
     if findings:
         raise ConfigError(
             where="topics",
             problem="; ".join(f"{one.topic}: {one.problem}" for one in findings),
             fix="; ".join(dict.fromkeys(one.fix for one in findings))
-            + ", or set LEADSCORE_CREATE_TOPICS=true for missing ones",
+            + (", or set LEADSCORE_CREATE_TOPICS=true" if any(one.fix == _CREATE for one in findings) else ""),
         )
 
 
@@ -222,6 +280,7 @@ async def _admin(settings: Settings, within_s: float) -> AsyncIterator[AIOKafkaA
             break
         except (KafkaError, OSError, TimeoutError) as error:
             await admin.close()
+            await raise_refusal(settings)
             if deadline.has_passed:
                 raise DependencyError(
                     what=f"Kafka at {', '.join(settings.brokers)}",
@@ -232,6 +291,8 @@ async def _admin(settings: Settings, within_s: float) -> AsyncIterator[AIOKafkaA
     try:
         yield admin
     except KafkaError as error:
+        if (refusal := refusal_of(error)) is not None:
+            raise refusal from error
         raise DependencyError(
             what=f"Kafka at {', '.join(settings.brokers)}",
             problem=f"a request about topics failed: {type(error).__name__}",
@@ -243,9 +304,19 @@ async def _admin(settings: Settings, within_s: float) -> AsyncIterator[AIOKafkaA
 
 async def _look(admin: AIOKafkaAdminClient, settings: Settings) -> tuple[list[TopicSpec], dict[str, Existing]]:
     names = [spec.name for spec in plan(settings)]
-    described = {one["topic"]: one for one in await admin.describe_topics(names) if not one["error_code"]}
+    answered = {one["topic"]: one for one in await admin.describe_topics(names)}
+    described = {name: one for name, one in answered.items() if not one["error_code"]}
     configs = await _configs(admin, list(described))
-    existing = {name: Existing(len(one["partitions"]), configs.get(name, {})) for name, one in described.items()}
+    allowed_to = await allowed_operations(admin, list(described)) if described else {}
+    existing = {
+        name: Existing(len(one["partitions"]), configs.get(name, {}), allowed_to.get(name))
+        for name, one in described.items()
+    }
+    existing |= {
+        name: Existing(0, {}, is_hidden=True)
+        for name, one in answered.items()
+        if one["error_code"] == TopicAuthorizationFailedError.errno
+    }
     source = existing.get(settings.input_topic)
     allowed = source.configs.get("max.message.bytes") if source else None
     return plan(settings, int(allowed) if allowed else _DEFAULT_MESSAGE_BYTES), existing
@@ -272,7 +343,9 @@ async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> Non
             raise ConfigError(
                 where=topic,
                 problem=f"it could not be created: {text[0] if text and text[0] else for_code(code).__name__}",
-                fix="see LEADSCORE_REPLICATION and LEADSCORE_PARTITIONS, or create it by hand (`leadscore topics plan`)",
+                fix=_ACLS
+                if code == TopicAuthorizationFailedError.errno
+                else "see LEADSCORE_REPLICATION and LEADSCORE_PARTITIONS, or create it by hand (`leadscore topics plan`)",
             )
     deadline = Deadline(_SHOWN_WITHIN_S)
     names = [spec.name for spec in specs]

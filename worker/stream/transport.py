@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,15 +14,19 @@ from mode.types import ServiceT
 
 from worker.clock import monotonic
 from worker.errors import RestartRequired
+from worker.logs import log_event
 from worker.stream import faust_private
-from worker.stream.aiokafka_private import member_of
+from worker.stream.aiokafka_private import has_lost_its_name, keep_batches, member_of, tell_heartbeats
 from worker.stream.batches import BATCH_BYTES
+from worker.stream.identity import name_taken
 from worker.stream.security import client_options
 from worker.stream.txn_offsets import Member
 
 if TYPE_CHECKING:
     from worker.stream.app import WorkerApp
     from worker.stream.assignment import Assignment
+
+_log = logging.getLogger(__name__)
 
 SCHEME = "leadkafka"
 
@@ -32,6 +37,7 @@ _FETCH_MAX_WAIT_MS = 100
 _REBALANCE_TIMEOUT_MS = 30_000  # settling before a rebalance may take one session timeout
 _JOIN_SLACK_MS = 10_000
 _REQUEST_TIMEOUT_MS = 30_000
+_ASK_WITHIN_S = 2.0
 
 
 class WorkerThread(faust_private.BatchThread):
@@ -52,7 +58,8 @@ class WorkerThread(faust_private.BatchThread):
             group_instance_id=settings.instance_id or None,
             partition_assignment_strategy=assignors,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            # The state says where to begin. A reset by itself, in the middle of a poll, would pass over records in silence.
+            auto_offset_reset="none",
             isolation_level="read_committed",
             fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
             session_timeout_ms=session_ms,
@@ -68,6 +75,7 @@ class WorkerConsumer(faust_private.BatchConsumer):
 
     logger = faust_private.LOGGER
     app: WorkerApp
+    _member: Member | None = None  # as of the last assignment
 
     @property
     def _owned(self) -> Assignment:
@@ -93,7 +101,8 @@ class WorkerConsumer(faust_private.BatchConsumer):
             await asyncio.sleep(_PACE_S)
             return
         generation = self._owned.generation
-        polled = await self._thread.poll(self._owned.source_places(), _POLL_S) if self._owned.owned else None
+        # Without a partition to read, the client would be asked for all it has.
+        polled = await self._thread.poll(places, _POLL_S) if (places := self._owned.source_places()) else None
         if generation != self._owned.generation or self._owned.is_halted:
             return
         if polled is None:
@@ -112,19 +121,43 @@ class WorkerConsumer(faust_private.BatchConsumer):
     async def give_up(self, revoked: set[TP]) -> None:
         """Settle, commit what Faust is to commit while it still may, and close. Rebalances are eager: they take everything."""
         if revoked:
-            self._check_identity()
+            await self._check_membership()
         await self._owned.give_up(self.app.settings.session_timeout_ms / 1000)
         if self.app.delivery.committable() and not await self.commit():
             await self.commit()  # the first one only waited for a commit that Faust had begun before
         self._owned.forget()
         await self.app.delivery.close()
 
-    def _check_identity(self) -> None:
-        """End a static member that the group no longer knows: two of one name would throw each other out for ever."""
-        name = self.app.settings.instance_id
-        if name and self.kafka is not None and not member_of(self.kafka).member_id:
-            problem = f"the group knows {name} no longer: another process has this LEADSCORE_INSTANCE_ID, or this one stood still"
+    async def _check_membership(self) -> None:
+        """
+        End a process that the group has gone on without, when it has work in hand or another one has its name.
+
+        What it has in hand is others' by now, and must not be written. Without work it joins again as if it were new.
+        """
+        kafka, member = self.kafka, self._member
+        if kafka is None or member is None or member_of(kafka).member_id:
+            return
+        self._owned.is_halted = True  # nothing is folded while we ask
+        if await self._thread.call_thread(has_lost_its_name, kafka, member):
+            self.app.die(name_taken(self.app.settings.instance_id))
+        silent_s = round(self.app.lease.silent_s, 1)
+        if any(one.scoring.pending or one.under_way is not None for one in self._owned.owned.values()):
+            problem = (
+                f"the group has gone on without us, after {silent_s:g} s without a heartbeat; open rounds are dropped"
+            )
             self.app.die(RestartRequired(what="group membership", problem=problem))
+        log_event(_log, logging.WARNING, "membership_lost", group_silent_seconds=silent_s)
+
+    def has_lost_its_name(self) -> bool:
+        """Ask the group, from outside of the client's thread, whether another process has our name; False without an answer."""
+        kafka, member, loop = self.kafka, self._member, self._thread.thread_loop
+        if kafka is None or member is None or not loop.is_running() or _is_running_in(loop):
+            return False
+        asking = asyncio.run_coroutine_threadsafe(has_lost_its_name(kafka, member), loop)  # noqa: TID251 - Faust's thread
+        try:
+            return asking.result(_ASK_WITHIN_S)
+        except Exception:  # noqa: BLE001 - we are about to end; not knowing why the group is silent changes nothing
+            return False
 
     @property
     def kafka(self) -> aiokafka.AIOKafkaConsumer | None:
@@ -137,8 +170,19 @@ class WorkerConsumer(faust_private.BatchConsumer):
         return {TP(topic, partition): offset for partition, offset in self._owned.start_offsets().items()}
 
     async def begin(self, assigned: set[TP], member: Member) -> None:
-        """Note what is ours."""
+        """Note what is ours, and hear from now on when the group says that we are a member."""
+        assert self.kafka is not None  # noqa: S101 - it is the caller
+        self._member = member
+        tell_heartbeats(self.kafka, self.app.lease.renew)
+        self.app.lease.renew(monotonic())
         self._owned.begin([tp.partition for tp in assigned if tp.topic == self.app.settings.input_topic], member)
+
+
+def _is_running_in(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 class WorkerProducer(driver.Producer):
@@ -146,6 +190,11 @@ class WorkerProducer(driver.Producer):
 
     logger = faust_private.LOGGER
     app: WorkerApp
+
+    def _new_producer(self, transactional_id: str | None = None) -> aiokafka.AIOKafkaProducer:
+        producer = super()._new_producer(transactional_id)
+        keep_batches(producer)
+        return producer
 
     def _settings_auth(self) -> Mapping[str, Any]:
         return client_options(self.app.settings)

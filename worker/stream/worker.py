@@ -18,9 +18,13 @@ from worker.scoring.model_file import load_models
 from worker.settings import require_for_run
 from worker.stream import topics
 from worker.stream.app import Parts, WorkerApp, create_app
-from worker.stream.fatal import describe, exit_code_of
+from worker.stream.contact_page import contact_page
+from worker.stream.exposure import warn_of_exposure
+from worker.stream.fatal import describe, error_code_of, exit_code_of
+from worker.stream.refusals import watch_refusals
 from worker.stream.reporting import report_lag, status_of
-from worker.stream.watchdog import Watchdog
+from worker.stream.standstill import Standstill, ask_ends
+from worker.stream.watchdog import LoopGuard, Watchdog
 from worker.web.server import WebServer
 
 if TYPE_CHECKING:
@@ -28,8 +32,6 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-_STOP_WITHIN_S = 25.0  # below the 30 s that container platforms give before they kill
 
 
 def run_worker(
@@ -60,13 +62,14 @@ def run_worker(
     except Exception as error:  # noqa: BLE001 - the supervisor has to see "start me again", whatever it was
         code = exit_code_of(error)
         log_event(
-            _log, logging.CRITICAL, "worker_ends", exit_code=code, code=RestartRequired.code, reason=describe(error)
+            _log, logging.CRITICAL, "worker_ends", exit_code=code, code=error_code_of(error), reason=describe(error)
         )
         return code
 
 
 async def _run(settings: Settings, models: tuple[Model, ...], parts: Parts, connect_within_s: float) -> int:
     stop = _stop_on_signals()
+    warn_of_exposure(settings, os.environ)
     if not await _unless(stop, topics.ensure(settings, within_s=connect_within_s)):
         return 0
     app = create_app(settings, models=models, metrics=Metrics(), parts=parts)
@@ -74,7 +77,7 @@ async def _run(settings: Settings, models: tuple[Model, ...], parts: Parts, conn
     for model in models:
         code = f"{model.version} {model.digest[:12]}"
         app.metrics.set(catalogue.MODELS, 1, model=model.name, code=code)
-    web = WebServer(settings, lambda: status_of(app, models), app.metrics)
+    web = WebServer(settings, lambda: status_of(app, models), app.metrics, contact_page(app, models))
     await web.start()
     log_event(
         _log,
@@ -96,15 +99,25 @@ async def _serve(app: WorkerApp, stop: asyncio.Event) -> int:
     """Run *app* until *stop* is set or one of its parts ends."""
     app.in_worker = True
     starting = asyncio.create_task(app.start(), name="start")
+    watchdog = Watchdog(
+        app.assignment, lambda: app.kafka_consumer, app.timers, lambda: app.lease.is_stale or app.access.is_away
+    )
+    guard = LoopGuard(lambda: watchdog.looked_at, app.die)
     parts = {
         starting,
         asyncio.create_task(app.timers.run(), name="timers"),
         asyncio.create_task(report_lag(app), name="lag"),
-        asyncio.create_task(Watchdog(app.assignment, lambda: app.kafka_consumer, app.timers).run(), name="watchdog"),
+        asyncio.create_task(watchdog.run(), name="watchdog"),
+        asyncio.create_task(
+            Standstill(app.settings, app.assignment.owned.values, ask_ends(app.settings)).run(),
+            name="standstill",
+        ),
+        asyncio.create_task(watch_refusals(app.settings, lambda: app.lease.is_stale), name="refusals"),
         asyncio.create_task(app.wait_until_stopped(), name="crash"),
     }
     stopping = asyncio.create_task(stop.wait(), name="stop")
     running = set(parts)
+    guard.start()
     failure: BaseException | None = None
     while not stop.is_set() and failure is None:
         done, _ = await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
@@ -113,26 +126,41 @@ async def _serve(app: WorkerApp, stop: asyncio.Event) -> int:
     if failure is not None:
         app.die(failure)
         return exit_code_of(failure)
-    try:
-        async with asyncio.timeout(_STOP_WITHIN_S):
-            await asyncio.wait({starting})  # Faust hangs when it is stopped in the middle of its start
-            await _stop(app)
-    except TimeoutError:
-        app.die(RestartRequired(what="stop", problem=f"rounds and client did not end within {_STOP_WITHIN_S:g} s"))
-    except Exception as error:  # noqa: BLE001 - the client's thread would keep the process, and its partitions, for ever
-        app.die(error)
+    await _end(app, starting)
     for task in (*parts, stopping):
         task.cancel()
     await asyncio.gather(*parts, stopping, return_exceptions=True)
+    guard.stop()
     log_event(_log, logging.INFO, "worker_stopped")
     return 0
 
 
-async def _stop(app: WorkerApp) -> None:
-    """Finish the open rounds while we still are a member, then leave: Faust stops the store's table before the consumer."""
-    await app.settle()
-    await app.stop()
-    app.contacts.close_all()
+async def _end(app: WorkerApp, starting: asyncio.Task[None]) -> None:
+    """
+    Finish the open rounds while we still are a member, then leave the group; both within the deadline.
+
+    Rounds that do not end are begun again by whoever is next. A client that does not end, such as one that waits for a group
+    that waits for others, has nothing left that could be lost.
+    """
+    stop_s, is_settled = app.settings.stop_timeout_ms / 1000, False
+    stoppable = asyncio.create_task(app.parts_started.wait(), name="stoppable")
+    try:
+        async with asyncio.timeout(stop_s):
+            # Faust hangs when it is stopped before its parts have started; a restore is waited for after that.
+            await asyncio.wait({starting, stoppable}, return_when=asyncio.FIRST_COMPLETED)
+            await app.settle()
+            is_settled = True
+            await app.stop()  # Faust stops the store's table before the consumer, so it must be settled by now
+            app.contacts.close_all()
+    except TimeoutError:
+        if not is_settled:
+            app.die(RestartRequired(what="stop", problem=f"rounds did not end within {stop_s:g} s"))
+        log_event(_log, logging.WARNING, "group_not_left", seconds=stop_s)
+        os._exit(0)  # the client's thread would keep the process
+    except Exception as error:  # noqa: BLE001 - the client's thread would keep the process, and its partitions, for ever
+        app.die(error)
+    finally:
+        stoppable.cancel()
 
 
 def _failure(task: asyncio.Task[object], app: WorkerApp) -> BaseException | None:

@@ -1,19 +1,32 @@
-"""The worker's own small web server: probes, metrics and status, for GET and HEAD only; it serves no contact data."""
+"""
+The worker's own small web server: probes, metrics and status, for GET and HEAD only.
+
+It serves contact data on one path, which is there only when a token is set.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from worker.errors import ConfigError
+from worker.web.contacts import PREFIX, ContactPage
 from worker.web.status import Status
+
+_log = logging.getLogger(__name__)
+_log.addFilter(lambda record: not _quotes_request(record))
 
 _MAX_LINE_BYTES = 4096
 _MAX_HEADER_BYTES = 8192
 _KEEPALIVE_SECONDS = 15.0
+"""A connection that has not brought a whole request by then is closed, as is an idle one."""
+_MAX_CONNECTIONS = 64
 _STOP_SECONDS = 2.0
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -44,26 +57,35 @@ class Exposition(Protocol):
 
 class WebServer:
     """
-    Serves /livez, /readyz, /metrics and /status in the running loop, from `start` to `stop`.
+    Serves /livez, /readyz, /metrics and /status in the running loop, from `start` to `stop`, and /contacts/{id} if it is given.
 
     Args:
         binding: Address and port.
         status: Asked at every request; must not block, and must not raise.
         metrics: Asked at every scrape.
+        contacts: The page with contact data; None: there is no such path.
     """
 
-    def __init__(self, binding: Binding, status: Callable[[], Status], metrics: Exposition) -> None:
+    def __init__(
+        self,
+        binding: Binding,
+        status: Callable[[], Status],
+        metrics: Exposition,
+        contacts: ContactPage | None = None,
+    ) -> None:
         self._binding = binding
         self._status = status
         self._metrics = metrics
+        self._contacts = contacts
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
 
     @property
     def port(self) -> int:
         """The port that is bound; raises RuntimeError unless started."""
-        if self._runner is None or not self._runner.addresses:
+        if self._listening is None or not self._listening.sockets:
             raise RuntimeError("the web server is not started")
-        return int(self._runner.addresses[0][1])
+        return int(self._listening.sockets[0].getsockname()[1])
 
     async def start(self) -> None:
         """
@@ -77,9 +99,12 @@ class WebServer:
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._metrics_page)
         application.router.add_get("/status", self._status_page)
+        if self._contacts is not None:
+            application.router.add_get(PREFIX + "{id}", self._contacts.get)
         runner = web.AppRunner(
             application,
             access_log=None,
+            logger=_log,
             handle_signals=False,
             keepalive_timeout=_KEEPALIVE_SECONDS,
             shutdown_timeout=_STOP_SECONDS,
@@ -89,7 +114,7 @@ class WebServer:
         await runner.setup()
         bind, port = self._binding.web_bind, self._binding.web_port
         try:
-            await web.TCPSite(runner, bind, port).start()
+            self._listening = await _listen(runner, bind, port)
         except OSError as exc:
             await runner.cleanup()
             raise ConfigError(
@@ -101,7 +126,10 @@ class WebServer:
 
     async def stop(self) -> None:
         """Close the port and all connections; stopping twice changes nothing."""
+        listening, self._listening = self._listening, None
         runner, self._runner = self._runner, None
+        if listening is not None:
+            listening.close()
         if runner is not None:
             await runner.cleanup()
 
@@ -121,6 +149,30 @@ class WebServer:
     async def _status_page(self, request: web.Request) -> web.Response:
         body = orjson.dumps(self._status().as_document(), option=orjson.OPT_INDENT_2)
         return web.Response(body=body, content_type="application/json")
+
+
+def _quotes_request(record: logging.LogRecord) -> bool:
+    """Whether *record* is about a request that is no HTTP: its traceback quotes it, and anybody can send any number of them."""
+    error = record.exc_info[1] if record.exc_info else None
+    return record.levelno < logging.WARNING or isinstance(error, HttpProcessingError)
+
+
+async def _listen(runner: web.AppRunner, bind: str, port: int) -> asyncio.Server:
+    """Listen for so many connections at once; more would take the file handles that Kafka and the store need."""
+    server = runner.server
+    assert server is not None  # noqa: S101 - it is set up
+
+    def connection() -> asyncio.BaseProtocol:
+        return server() if len(server.connections) < _MAX_CONNECTIONS else _TurnedAway()
+
+    return await asyncio.get_running_loop().create_server(connection, bind, port, backlog=_MAX_CONNECTIONS)
+
+
+class _TurnedAway(asyncio.Protocol):
+    """Closes a connection as soon as it is there."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()
 
 
 @web.middleware

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Phase = Literal["waiting", "restoring", "carrying_over", "running"]
+Phase = Literal["waiting", "restoring", "carrying_over", "running", "stopped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,19 @@ class PartitionStatus:
     lag_records: int | None = None
     lag_seconds: float | None = None
     restored_rows: int = 0  # by the last restore, so far
+    restore_total: int | None = None  # changelog offsets that there were to read when it began
     restore_remaining: int | None = None  # changelog offsets still to read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreStatus:
+    """The last restore of this process, of all its partitions together."""
+
+    rows: int  # read so far
+    remaining: int  # changelog offsets still to read
+    rows_per_second: int  # over the last 10 s
+    seconds: float  # so far, or in all
+    seconds_left: int | None  # an estimate by the last 10 s; None: not known yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +60,7 @@ class Status:
     problem: str = ""
     partitions: tuple[PartitionStatus, ...] = ()
     models: tuple[ModelStatus, ...] = ()
+    restore: RestoreStatus | None = None
 
     def as_document(self) -> dict[str, Any]:
         """Return it as JSON values; what is not known is left out."""

@@ -37,7 +37,7 @@ async def _counted(desk: Desk, count: int) -> None:
 def test_a_due_contact_fires_once() -> None:
     async def scenario() -> None:
         desk = Desk(is_held=False, events=1000, has_timers=True)
-        timers = Timers(desk.store, lambda: [desk.one], is_wall=True)
+        timers = Timers(desk.store, desk.access, lambda: [desk.one], is_wall=True)
         await _counted(desk, 10)
         await timers.fire_due(desk.one)
         await timers.fire_due(desk.one)
@@ -50,7 +50,7 @@ def test_a_due_contact_fires_once() -> None:
 def test_a_timer_waits_for_the_round_under_way_before_it_reads_the_index() -> None:
     async def scenario() -> None:
         desk = Desk(events=10, has_timers=True)
-        timers = Timers(desk.store, lambda: [desk.one], is_wall=True)
+        timers = Timers(desk.store, desk.access, lambda: [desk.one], is_wall=True)
         desk.one.take([record._replace(key=b"one") for record in records(10)], 0, progress(10))
         desk.fold_all()
         await wait_until(lambda: desk.one.under_way is not None, within_s=3, every_s=0.002)
@@ -68,7 +68,7 @@ def test_a_timer_waits_for_the_round_under_way_before_it_reads_the_index() -> No
 def test_the_wall_clock_moves_a_partition_only_when_everything_readable_was_read() -> None:
     async def scenario() -> None:
         desk = Desk(is_held=False, has_timers=True)
-        timers = Timers(desk.store, lambda: [desk.one], is_wall=True)
+        timers = Timers(desk.store, desk.access, lambda: [desk.one], is_wall=True)
         desk.one.take([], 0, progress(0, highwater=5, polled_ms=9_000))
         await timers.fire_due(desk.one)
         assert desk.scoring.newest_ms is None, "records wait unread"
@@ -82,7 +82,7 @@ def test_the_wall_clock_moves_a_partition_only_when_everything_readable_was_read
 def test_in_stream_time_the_clock_moves_nothing() -> None:
     async def scenario() -> None:
         desk = Desk(is_held=False, has_timers=True)
-        timers = Timers(desk.store, lambda: [desk.one], is_wall=False)
+        timers = Timers(desk.store, desk.access, lambda: [desk.one], is_wall=False)
         desk.one.take([], 0, progress(0, polled_ms=9_000))
         await timers.fire_due(desk.one)
         assert desk.scoring.newest_ms is None
@@ -95,7 +95,7 @@ def test_nothing_fires_while_contacts_are_carried_over_to_a_new_version() -> Non
 
     async def scenario() -> None:
         desk = Desk(is_held=False, events=1000, has_timers=True)
-        timers = Timers(desk.store, lambda: [desk.one], is_wall=True)
+        timers = Timers(desk.store, desk.access, lambda: [desk.one], is_wall=True)
         await _counted(desk, 10)
         desk.scoring.carries_over_from = b"a key"
         await timers.fire_due(desk.one)
@@ -110,7 +110,7 @@ def test_nothing_fires_while_contacts_are_carried_over_to_a_new_version() -> Non
 def test_an_index_entry_that_stays_does_not_fire_for_ever() -> None:
     async def scenario() -> None:
         desk = Desk(is_held=False, has_timers=True)
-        timers = Timers(desk.store, lambda: [desk.one], is_wall=True)
+        timers = Timers(desk.store, desk.access, lambda: [desk.one], is_wall=True)
         await _counted(desk, 10)
         desk.scoring.fire = lambda *_: None  # type: ignore[method-assign]  # as if nothing came of it
         await timers.fire_due(desk.one)
@@ -124,7 +124,7 @@ def test_a_timer_gets_its_turn_while_records_come_faster_than_rounds_are_carried
 
     async def scenario() -> None:
         desk = Desk(events=10, catching_up=10, has_timers=True)
-        timers = Timers(desk.store, lambda: [desk.one], is_wall=True)
+        timers = Timers(desk.store, desk.access, lambda: [desk.one], is_wall=True)
         desk.one.take([record._replace(key=b"one") for record in records(10)], 0, progress(10, highwater=40))
         desk.fold_all()
         await wait_until(lambda: desk.one.under_way is not None, within_s=3, every_s=0.002)
