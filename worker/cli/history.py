@@ -12,14 +12,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from worker.contracts.instants import parse_instant
+from worker.cli.bounds import parse_bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from worker.replay import Line
     from worker.settings import Settings
-    from worker.stream.topic_lines import Bound
 
 STDIN = "-"
 TOPIC = "topic:"
@@ -66,7 +65,7 @@ def parse_history(names: Sequence[str], start: str | None, stop: str | None, bro
     if len(names) > 1 or not topics[0]:
         raise typer.BadParameter("name one topic alone, as topic:NAME, or files")
     for text, option in ((start, "--from"), (stop, "--to")):
-        _check_bound(text, option)
+        parse_bound(text, option)
     from worker.settings import load_settings
 
     environ = dict(os.environ) if brokers is None else {**os.environ, "LEADSCORE_BROKERS": brokers}
@@ -125,28 +124,10 @@ def _topic_batches(history: History, progress: Progress, task: TaskID) -> Iterat
 
     if history.settings is None or history.topic is None:
         raise ValueError("no topic")
-    wanted = TopicRange(history.topic, _bound(history.start), _bound(history.stop))
+    wanted = TopicRange(history.topic, parse_bound(history.start, "--from"), parse_bound(history.stop, "--to"))
     yield from read_topic(
         history.settings,
         wanted,
         total=lambda total: progress.update(task, total=total),
         progress=lambda passed: progress.advance(task, passed),
     )
-
-
-def _check_bound(text: str | None, option: str) -> None:
-    if text is None or (text.isascii() and text.isdigit()):
-        return
-    try:
-        parse_instant(text)
-    except ValueError as exc:
-        hint = "write an offset like 1200, or a time with its zone like 2026-03-01T00:00:00Z"
-        raise typer.BadParameter(f"{text!r} is neither; {hint}", param_hint=option) from exc
-
-
-def _bound(text: str | None) -> Bound | None:
-    from worker.stream.topic_lines import Instant, Offset
-
-    if text is None:
-        return None
-    return Offset(int(text)) if text.isdigit() else Instant(parse_instant(text))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Annotated
 
 import typer
 
 from worker import __version__
-from worker.cli import contact, model, replay, send, settings, topics
+from worker.cli import contact, dlq, model, offsets, replay, send, settings, topics
 from worker.cli.demo import demo
+from worker.cli.lag import lag
 from worker.cli.run import run
 from worker.errors import WorkerError
 
@@ -27,10 +29,13 @@ app.command()(run)
 app.command()(demo)
 app.command()(send.send)
 app.command()(replay.replay)
+app.command()(lag)
 app.command()(settings.settings)
-app.add_typer(model.app, name="model", help="Write, check, test, explain, fit, show and list scoring models.")
+app.add_typer(model.app, name="model", help="Write, check, test, explain, fit, show, list and drop scoring models.")
 app.add_typer(topics.app, name="topics", help="Plan, create and check the topics.")
-app.add_typer(contact.app, name="contact", help="Look at contacts.")
+app.add_typer(dlq.app, name="dlq", help="List, show and replay dead letters.")
+app.add_typer(offsets.app, name="offsets", help="Show where partitions stand, and pass over records.")
+app.add_typer(contact.app, name="contact", help="Show, dump, export and erase contacts.")
 
 
 def _print_version(wanted: bool) -> None:
@@ -55,6 +60,7 @@ def main() -> None:
 
     0 fine, 1 findings, 2 usage, 69 a dependency cannot be reached, 70 restart me, 78 configuration, 130 interrupted.
     """
+    logging.getLogger().addHandler(logging.NullHandler())  # a client's own words would stand before ours
     try:
         app()
     except WorkerError as error:
@@ -62,6 +68,25 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - Python's own exit code, 1, would mean that something was found
+        sys.exit(_end_of(error))
+
+
+def _end_of(error: Exception) -> int:
+    """Print what nobody has foreseen, and return the exit code: what a broker denies is the operator's, all else a defect."""
+    import traceback
+
+    from worker.logs import safe_text
+    from worker.stream.refusals import refusal_of
+
+    if (refusal := refusal_of(error)) is not None:
+        sys.stderr.write(f"{refusal.code}: {refusal}\n")
+        return refusal.exit_code
+    sys.stderr.write("".join(traceback.format_tb(error.__traceback__)))
+    sys.stderr.write(
+        f"{WorkerError.code}: {safe_text(error)}\n  fix: this is a defect; report it with the lines above\n"
+    )
+    return WorkerError.exit_code
 
 
 if __name__ == "__main__":

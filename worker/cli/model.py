@@ -1,4 +1,4 @@
-"""`leadscore model`: write, check, try, show and list scoring models; connects to nothing."""
+"""`leadscore model`: write, check, try, show and list scoring models; only `drop` connects to anything."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.model_cases import run_cases
+from worker.cli.model_drop import drop
 from worker.cli.model_explain import explain
 from worker.cli.model_fit import fit
 from worker.cli.model_lint import explain_code, lint
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from worker.scoring.model import Model
 
-app = typer.Typer(help="Write, check, test, explain, fit, show and list scoring models.", no_args_is_help=True)
+app = typer.Typer(help="Write, check, test, explain, fit, show, list and drop scoring models.", no_args_is_help=True)
 
 app.command()(lint)
 app.command("explain-code")(explain_code)
@@ -31,6 +32,7 @@ app.command()(new)
 app.command("test")(run_cases)
 app.command()(explain)
 app.command()(fit)
+app.command()(drop)
 
 
 @app.command()

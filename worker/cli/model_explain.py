@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -12,9 +12,7 @@ from worker.cli.options import FINDINGS, USAGE, Output, OutputOption
 
 if TYPE_CHECKING:
     from worker.cases.case import Case
-    from worker.cases.outcome import Outcome
     from worker.scoring.model import Model
-    from worker.scoring.next_steps import Outlook
 
 
 class Told(NamedTuple):
@@ -41,8 +39,9 @@ def explain(
     output: OutputOption = Output.text,
 ) -> None:
     """Say why a contact's score is what it is, in lines that add up to it, and what comes next; exit 1 for an unknown contact."""
+    from worker.cases.explained import explained_json, explained_lines
     from worker.cases.outcome import outcome_of
-    from worker.cases.wording import printable
+    from worker.cases.wording import printable, transition_words
     from worker.errors import ConfigError, ModelError
     from worker.scoring.model_file import load_model
     from worker.scoring.next_steps import outlook
@@ -58,10 +57,12 @@ def explain(
     outcome = outcome_of(scored, told.payloads, told.contact_id, told.at_ms)
     ahead = outlook(scored, outcome.fold, outcome.latch, told.at_ms)
     if output is Output.json:
-        _echo_json(_summary(scored, told, outcome, ahead))
+        facts = {"contact_id": told.contact_id, "events": told.events, "refused_lines": told.refused}
+        _echo_json(explained_json(scored, outcome, ahead) | facts | {"transitions": outcome.transitions})
         return
     name = told.contact_id if case is None else f'case "{case}"'
-    for line in _lines(scored, name, outcome, ahead):
+    transitions = [transition_words(one) for one in outcome.transitions]
+    for line in explained_lines(scored, name, outcome, ahead, transitions):
         typer.echo(printable(line))
     _tell_of_refused(told.refused)
 
@@ -118,64 +119,6 @@ def _case_instant(case: Case, as_of: str) -> int:
         return parse_at(as_of, case.start_ms, case.events[-1].at_ms if case.events else case.start_ms)
     except ValueError:
         raise typer.BadParameter(f"{as_of!r} is no instant; write END, {EXAMPLES}", param_hint="--as-of") from None
-
-
-def _lines(model: Model, name: str, outcome: Outcome, ahead: Outlook) -> list[str]:
-    from worker.cases.wording import explanation_lines, number, outlook_lines, transition_words
-    from worker.contracts.instants import format_instant
-    from worker.scoring.reading import shown, tier_name
-
-    reading = outcome.explanation.reading
-    tier = tier_name(model, reading.tier)
-    facts = [f"score {number(shown(model, reading.score))}"]
-    facts += [f"tier {tier}"] if tier is not None else []
-    facts += [f"status {outcome.status}"]
-    facts += [] if outcome.fold.is_scored else ["nothing ever gave points"]
-    told = [f"  {transition_words(one)}" for one in outcome.transitions]
-    return [
-        f"{name} under {model.name} version {model.version} as of {format_instant(outcome.at_ms)}",
-        ", ".join(facts),
-        "",
-        *explanation_lines(model, outcome.explanation),
-        "",
-        "What sales was told:" if told else "Sales was told nothing.",
-        *told,
-        "",
-        *outlook_lines(ahead, is_ready=outcome.latch.is_ready),
-    ]
-
-
-def _summary(model: Model, told: Told, outcome: Outcome, ahead: Outlook) -> dict[str, Any]:
-    from worker.cases.report import line_json
-    from worker.scoring.reading import shown, tier_name
-
-    reading = outcome.explanation.reading
-    return {
-        "contact_id": told.contact_id,
-        "model": model.name,
-        "version": model.version,
-        "digest": model.digest,
-        "as_of_ms": outcome.at_ms,
-        "events": told.events,
-        "refused_lines": told.refused,
-        "score": reading.score,
-        "shown": shown(model, reading.score),
-        "tier": tier_name(model, reading.tier),
-        "status": outcome.status,
-        "unscored": not outcome.fold.is_scored,
-        "groups": [
-            {"name": group.name, "value": group.value, "lines": [line_json(line) for line in group.lines]}
-            for group in outcome.explanation.groups
-        ],
-        "clamps": [line_json(line) for line in outcome.explanation.clamps],
-        "transitions": outcome.transitions,
-        "next": {
-            "gains": [gain._asdict() for gain in ahead.gains],
-            "missing": list(ahead.missing),
-            "blocked": ahead.blocked,
-            "cools_ms": ahead.cools_ms,
-        },
-    }
 
 
 def _echo_json(content: object) -> None:

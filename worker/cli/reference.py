@@ -7,12 +7,16 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import typer
 
 from worker import errors
 from worker.cli.model_new import schema_text
 from worker.metrics import CATALOGUE, Metric
 from worker.scoring.file.reference import model_reference
-from worker.settings import VARIABLES, Variable
+from worker.settings import PREFIX, VARIABLES, Variable, load_settings
+from worker.stream.acls import COMMANDS, grants
 
 EXIT_CODES: tuple[tuple[int, str], ...] = (
     (0, "Done."),
@@ -50,9 +54,11 @@ def reference() -> str:
     """Return the whole reference."""
     return (
         "<!-- Made by `make docs`; change the code, not this file. -->\n\n# Reference\n\n"
+        f"## Commands\n\n{commands_reference()}\n"
         f"## Settings\n\n{settings_reference()}\n"
         f"## Metrics\n\n{metrics_reference()}\n"
         f"## Errors and exit codes\n\n{errors_reference()}\n"
+        f"## Permissions\n\n{permissions_reference()}\n"
         f"## Model files\n\n{model_files_reference()}"
     )
 
@@ -68,6 +74,48 @@ def main(arguments: Sequence[str]) -> int:
     for path, text in made.items():
         path.write_text(text, "utf-8")
     return 0
+
+
+def commands_reference() -> str:
+    """Return every command with what it does and its options, as one Markdown table and a list of options each."""
+    introduction = (
+        "Exit codes are those of the table under [Errors and exit codes](#errors-and-exit-codes). "
+        "`--help` says the same at a terminal.\n"
+    )
+    return "\n".join([introduction, *(_command_text(name, one) for name, one in _commands("leadscore", _root()))])
+
+
+def _root() -> Any:  # noqa: ANN401 - typer's own copy of click
+    from worker.cli.main import app
+
+    return typer.main.get_command(app)
+
+
+def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - see above
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield name, command
+        return
+    for word, one in inner.items():
+        yield from _commands(f"{name} {word}", one)
+
+
+def _command_text(name: str, command: Any) -> str:  # noqa: ANN401 - see above
+    rows = []
+    for one in command.params:
+        if one.name == "help":
+            continue
+        is_argument = one.param_type_name == "argument"
+        shown = str(one.metavar or one.name.upper()) if is_argument else ", ".join(one.opts)
+        default = "required" if one.required else _default(one)
+        rows.append((f"`{shown}`", default, " ".join((getattr(one, "help", None) or "").split())))
+    text = f"### {name}\n\n{' '.join(inspect.cleandoc(command.help or '').split())}\n"
+    return text + (f"\n{_table(('argument or option', 'default', 'meaning'), rows)}" if rows else "")
+
+
+def _default(option: Any) -> str:  # noqa: ANN401 - see above
+    value = getattr(option.default, "value", option.default)
+    return "" if value is None or value is False or value == [] or callable(value) else f"`{value}`"
 
 
 def settings_reference() -> str:
@@ -108,6 +156,27 @@ def errors_reference() -> str:
             _table(("dead letter", "why"), ((f"`{code}`", why) for code, why in DEAD_LETTERS)),
         )
     )
+
+
+def permissions_reference() -> str:
+    """Return what each command must be allowed to do in Kafka, under the default names, as a Markdown table."""
+    settings = load_settings({f"{PREFIX}BROKERS": "kafka-1:9092"})
+    introduction = (
+        "What a user of Kafka must be allowed to do where an authorizer asks, with the default settings; nothing else is needed. "
+        "`leadscore topics acls` prints the same for your settings, as `kafka-acls` commands or JSON.\n\n"
+    )
+    rows = (
+        (
+            f"`{command}`",
+            one.resource,
+            f"`{one.name}{'*' if one.pattern == 'prefixed' else ''}`",
+            one.operation,
+            one.why,
+        )
+        for command in COMMANDS
+        for one in grants(settings, command)
+    )
+    return introduction + _table(("command", "resource", "name", "operation", "for"), rows)
 
 
 def model_files_reference() -> str:

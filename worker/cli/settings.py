@@ -33,7 +33,7 @@ def settings(
     try:
         loaded = load_settings(os.environ)
     except ConfigError as exc:
-        typer.echo(str(exc), err=True)
+        typer.echo(f"{exc.code}: {exc}", err=True)
         raise typer.Exit(exc.exit_code) from exc
     if output is Output.JSON:
         typer.echo(orjson.dumps(_document(loaded), option=orjson.OPT_INDENT_2))

@@ -12,6 +12,7 @@ import orjson
 import typer
 from rich.table import Table
 
+from worker.cli.offsets import Yes
 from worker.cli.pages import page
 from worker.settings import load_settings
 
@@ -72,6 +73,31 @@ def plan(partitions: _Partitions = None, replication: _Replication = None, outpu
 
 
 @app.command()
+def acls(
+    principal: Annotated[str, typer.Option(help="whom to allow it")] = "User:leadscore",
+    command: Annotated[
+        list[str] | None, typer.Option(help="a command of leadscore, such as run; repeatable; else all")
+    ] = None,
+    output: _Output = Output.TEXT,
+) -> None:
+    """Show what a user of Kafka must be allowed to do, and the commands that allow it, without asking the cluster."""
+    from worker.stream.acls import COMMANDS, acl_lines, grants
+
+    loaded = load_settings(os.environ)
+    if unknown := [one for one in command or () if one not in COMMANDS]:
+        raise typer.BadParameter(f"{unknown[0]!r} does not talk to Kafka; one of: {', '.join(COMMANDS)}")
+    wanted = {one: grants(loaded, one) for one in command or COMMANDS}
+    if output is Output.JSON:
+        document = {one: [grant._asdict() for grant in of_it] for one, of_it in wanted.items()}
+        typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        return
+    for one, of_it in wanted.items():
+        typer.echo(f"# {one}")
+        for line in acl_lines(of_it, principal, ",".join(loaded.brokers)):
+            typer.echo(line)
+
+
+@app.command()
 def create(partitions: _Partitions = None, replication: _Replication = None, output: _Output = Output.TEXT) -> None:
     """Create the topics that are missing; those that exist stay as they are."""
     from worker.stream import topics
@@ -84,14 +110,39 @@ def create(partitions: _Partitions = None, replication: _Replication = None, out
 
 @app.command()
 def check(output: _Output = Output.TEXT) -> None:
-    """List what keeps a worker from running on the cluster's topics; exit 1 if anything does."""
+    """List what keeps a worker from running on the cluster's topics, exit 1 if anything does; and what is better changed."""
     from worker.stream import topics
 
-    findings = asyncio.run(topics.check(load_settings(os.environ)))
+    findings, advice = asyncio.run(topics.examine(load_settings(os.environ)))
     if output is Output.JSON:
-        typer.echo(orjson.dumps([one._asdict() for one in findings], option=orjson.OPT_INDENT_2))
+        levels = {"error": findings, "warning": advice}
+        found = [one._asdict() | {"level": level} for level, ones in levels.items() for one in ones]
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:
         for one in findings:
             typer.echo(f"{one.topic}: {one.problem}\n  fix: {one.fix}")
-    typer.echo(f"{len(findings)} found", err=True)
+        for one in advice:
+            typer.echo(f"{one.topic}: warning: {one.problem}\n  fix: {one.fix}")
+    typer.echo(f"{len(findings)} found, {len(advice)} warnings" if advice else f"{len(findings)} found", err=True)
     raise typer.Exit(1 if findings else 0)
+
+
+@app.command()
+def epoch(
+    raise_: Annotated[bool, typer.Option("--raise", help="the input topic was made anew: read it from its beginning")],
+    yes: Yes = False,
+    output: Output = Output.TEXT,
+) -> None:
+    """
+    Begin a new epoch of the input topic, after it was deleted and created again: scores are kept, offsets begin anew.
+
+    Workers restart by themselves. Exits 0; 69 when no broker answers; 78 when there is no such topic.
+    """
+    from worker.cli import offsets
+    from worker.cli.options import Output as Form
+    from worker.stream.position_change import raise_epoch
+
+    if not raise_:
+        raise typer.BadParameter("say --raise to begin a new epoch; `leadscore offsets show` tells the present one")
+    changes = offsets.change(load_settings(os.environ), None, raise_epoch, "topics epoch --raise", yes=yes)
+    offsets.show_changes(changes, Form(output.value), done=yes)

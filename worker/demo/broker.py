@@ -86,6 +86,8 @@ class EmbeddedBroker:
         ready_within_s: How long a start may take, seconds.
         say: Gets a line of text before something that takes long.
         version: The version of Kafka.
+        port: Where it listens; 0: on a free port. A fixed one is for brokers that have to know each other beforehand.
+        cluster: Id of the cluster that it belongs to; empty: one of its own.
     """
 
     def __init__(
@@ -97,6 +99,8 @@ class EmbeddedBroker:
         ready_within_s: float = 60.0,
         say: Callable[[str], None] = _silent,
         version: str = KAFKA_VERSION,
+        port: int = 0,
+        cluster: str = "",
     ) -> None:
         self._owns_directory = directory is None
         self._directory = directory
@@ -106,7 +110,9 @@ class EmbeddedBroker:
         self._say = say
         self._version = version
         self._process: SupervisedProcess | None = None
-        self._port = 0
+        self._port = port
+        self._may_choose_port = not port
+        self._cluster = cluster
         self._java: list[str] = []
 
     def __enter__(self) -> Self:
@@ -163,7 +169,7 @@ class EmbeddedBroker:
         """
         if self.is_running:
             return
-        is_first = self._port == 0
+        is_first = not self._java
         if is_first:
             self._prepare()
         for attempts_left in reversed(range(_PORT_ATTEMPTS)):
@@ -174,7 +180,8 @@ class EmbeddedBroker:
                 self._launch()
             except BaseException as failure:
                 self.kill()
-                if not (is_first and attempts_left and "already in use" in str(failure)):
+                may_move = is_first and self._may_choose_port and attempts_left
+                if not (may_move and "already in use" in str(failure)):
                     raise
             else:
                 return
@@ -233,7 +240,9 @@ class EmbeddedBroker:
         ]
 
     def _configure(self) -> None:
-        self._port, controller = free_ports(2)
+        free, controller = free_ports(2)
+        if self._may_choose_port:
+            self._port = free
         properties = {
             **_PROPERTIES,
             "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{LOOPBACK}:{controller}",
@@ -248,7 +257,13 @@ class EmbeddedBroker:
     def _format(self) -> None:
         if (self.directory / "data" / "meta.properties").exists():
             return
-        arguments = ["format", "-t", cluster_id(uuid.uuid4().bytes), "-c", str(self.directory / "server.properties")]
+        arguments = [
+            "format",
+            "-t",
+            self._cluster or cluster_id(uuid.uuid4().bytes),
+            "-c",
+            str(self.directory / "server.properties"),
+        ]
         with self.log_file.open("ab") as log:
             done = subprocess.run(
                 [*self._java, "kafka.tools.StorageTool", *arguments],

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import json
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
 from typer.testing import CliRunner
 
 import worker
 from worker.cli import main as command
 from worker.errors import ConfigError, DependencyError, ModelError, RestartRequired, StateError, WorkerError
 
-COMMANDS = ("run", "demo", "send", "replay", "model", "topics", "contact", "settings")
+COMMANDS = ("run", "demo", "send", "replay", "lag", "dlq", "model", "topics", "contact", "settings")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -90,3 +94,96 @@ def test_error_decides_the_exit_code(
     assert exit_code(monkeypatch) == code
     if isinstance(error, WorkerError):
         assert capsys.readouterr().err == f"{error.code}: {error}\n"
+
+
+EVERY_COMMAND = [
+    ("send", "--contact", "c", "--type", "t"),
+    ("lag",),
+    ("dlq", "list"),
+    ("dlq", "show", "0:1"),
+    ("dlq", "replay", "--yes"),
+    ("contact", "show", "c"),
+    ("contact", "export", "c", "--out", "-"),
+    ("contact", "erase", "c", "--yes"),
+    ("contact", "dump", "--out", "somewhere"),
+    ("model", "drop", "old"),
+    ("topics", "plan"),
+    ("topics", "create"),
+    ("topics", "check"),
+    ("settings",),
+]
+
+
+@pytest.mark.parametrize("arguments", EVERY_COMMAND, ids=" ".join)
+def test_every_command_says_in_text_what_is_wrong_with_the_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("LEADSCORE_BROKERS", "localhost:1")
+    monkeypatch.setenv("LEADSCORE_TIME", "sideways")
+    assert exit_code(monkeypatch, *arguments) == 78
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("config.invalid: environment: 1 setting cannot be used\n  - LEADSCORE_TIME: ")
+    assert "\n  fix: " in err
+    assert "Traceback" not in err
+
+
+def test_defect_exits_70_and_quotes_no_event(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If this fails, an alert on exit 1 (findings) rings for a crash, or the crash prints a contact."""
+    from worker.contracts import partitioner
+
+    def app() -> None:
+        partitioner.partition_of(b"canary", "canary")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(command, "app", app)
+    assert exit_code(monkeypatch) == 70
+    said = capsys.readouterr().err
+    assert "worker.error: TypeError" in said
+    assert "partition_of" in said
+    assert "report it" in said
+
+
+def test_what_a_broker_denies_is_the_operators_to_mend(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "app", raising(TopicAuthorizationFailedError("lead-scores")))
+    assert exit_code(monkeypatch) == 78
+    assert capsys.readouterr().err.startswith("config.invalid: topic lead-scores: this user may not")
+
+
+@pytest.fixture
+def _root_logger_is_kept() -> Iterator[None]:
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], root.level = before, level
+    logging.captureWarnings(capture=False)
+
+
+@pytest.mark.usefixtures("_root_logger_is_kept")
+def test_run_says_it_in_json_where_its_log_is_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If this fails, the one line that says why nothing starts is lost in the log collection."""
+    assert exit_code(monkeypatch, "run") == 78
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["event"], said["exit_code"], said["code"]) == ("worker_ends", 78, "config.invalid")
+    assert "LEADSCORE_BROKERS" in said["reason"]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_run_says_it_in_text_to_people(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_terminal: bool
+) -> None:
+    if is_terminal:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    else:
+        monkeypatch.setenv("LEADSCORE_LOG_FORMAT", "text")
+    monkeypatch.setenv("LEADSCORE_BROKERS", "localhost:1")
+    assert exit_code(monkeypatch, "run") == 78
+    said = capsys.readouterr().err
+    assert said.startswith("config.invalid: environment: ")
+    assert "LEADSCORE_ERASURE_KEY" in said

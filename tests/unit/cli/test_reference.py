@@ -20,6 +20,17 @@ def cells(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
 
 
+def test_every_command_is_there_with_its_options() -> None:
+    text = reference.commands_reference()
+    for name in ("run", "demo", "send", "replay", "lag", "dlq list", "dlq replay", "contact erase", "model lint"):
+        assert f"### leadscore {name}\n" in text
+    section = text.partition("### leadscore lag\n")[2].partition("###")[0]
+    rows = {row[0]: row[1] for row in cells(section)}
+    assert rows == {"`--max-records`": "", "`--max-seconds`": "", "`--output`": "`text`"}
+    section = text.partition("### leadscore dlq show\n")[2].partition("###")[0]
+    assert cells(section)[0][:2] == ["`PARTITION:OFFSET`", "required"]
+
+
 def test_every_setting_has_a_row_with_its_default() -> None:
     rows = {row[0]: row for row in cells(reference.settings_reference())}
     assert len(rows) == len(VARIABLES)
@@ -51,7 +62,13 @@ def test_every_code_of_a_dead_letter_in_the_code_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [reference.settings_reference, reference.metrics_reference, reference.errors_reference]
+    "table",
+    [
+        reference.commands_reference,
+        reference.settings_reference,
+        reference.metrics_reference,
+        reference.errors_reference,
+    ],
 )
 def test_rows_of_a_table_have_as_many_cells_as_its_head(table: object) -> None:
     assert callable(table)

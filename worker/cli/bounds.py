@@ -1,0 +1,32 @@
+"""--from and --to of commands that read a topic: an offset in each partition, or an instant of Kafka time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.contracts.instants import parse_instant
+
+if TYPE_CHECKING:
+    from worker.stream.topic_lines import Bound
+
+FromOption = Annotated[
+    str | None, typer.Option("--from", help="from this offset, or instant like 2026-03-01T00:00:00Z")
+]
+ToOption = Annotated[str | None, typer.Option("--to", help="up to before this offset or instant")]
+
+
+def parse_bound(text: str | None, option: str) -> Bound | None:
+    """Return the place that *text*, given with *option*, means; raises a usage error when it is neither offset nor instant."""
+    from worker.stream.topic_lines import Instant, Offset
+
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return Offset(int(text))
+    try:
+        return Instant(parse_instant(text))
+    except ValueError:
+        hint = "write an offset like 1200, or a time with its zone like 2026-03-01T00:00:00Z"
+        raise typer.BadParameter(f"{text!r} is neither; {hint}", param_hint=option) from None

@@ -1,0 +1,146 @@
+"""`leadscore offsets`: where partitions stand, and passing over records that stop one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli.audit import audit
+from worker.cli.options import USAGE, Output, OutputOption
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+    from worker.stream.position_change import Change, Decide, Standing
+
+app = typer.Typer(no_args_is_help=True)
+
+Yes = Annotated[bool, typer.Option("--yes", help="do it; else only show what would be done")]
+
+
+@app.callback()
+def offsets() -> None:
+    """Show and change where partitions of the input topic stand."""
+
+
+@app.command()
+def show(output: OutputOption = Output.text) -> None:
+    """
+    Show where each partition stands, as the changelog says: the truth of which the group's offset is a copy.
+
+    Exits 0; 69 when no broker answers; 78 when there is no such topic.
+    """
+    from worker.settings import load_settings
+    from worker.stream.position_change import look
+
+    standings = asyncio.run(look(load_settings(os.environ)))
+    if output is Output.json:
+        _echo([_document(one) for one in standings])
+        return
+    from rich.table import Table
+
+    from worker.cli.pages import page
+
+    table = Table("partition", "next offset", "epoch", "first", "end", "state")
+    for one in standings:
+        epoch = "" if one.row is None else str(one.row.epoch)
+        table.add_row(str(one.partition), str(one.next_offset), epoch, str(one.first), str(one.end), _state(one))
+    page().print(table)
+
+
+@app.command()
+def skip(
+    place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="the next record of a partition")],
+    through: Annotated[int | None, typer.Option(min=0, help="last offset to pass over; else OFFSET alone")] = None,
+    yes: Yes = False,
+    output: OutputOption = Output.text,
+) -> None:
+    """
+    Pass over records at which a partition stands still; they stay in the topic, and are never scored.
+
+    The worker that owns the partition restarts by itself. Exits 0; 69 when no broker answers; 78 when the partition stands
+    elsewhere, or the records are not there.
+    """
+    from worker.settings import load_settings
+    from worker.stream.position_change import skip as pass_over
+
+    partition, offset = _parse(place)
+    last = offset if through is None else through
+    changes = change(
+        load_settings(os.environ),
+        [partition],
+        pass_over(offset, last),
+        f"offsets skip {place} --through {last}",
+        yes=yes,
+    )
+    show_changes(changes, output, done=yes)
+
+
+def change(settings: Settings, partitions: list[int] | None, decide: Decide, note: str, *, yes: bool) -> list[Change]:
+    """Decide for each of *partitions* (None: all), and carry it out with *yes*, each with an audit line."""
+    from worker.clock import now_ms
+    from worker.contracts.instants import format_instant
+    from worker.stream.position_change import carry_out, look
+
+    standings = asyncio.run(look(settings, partitions))
+    planned = [one for one in map(decide, standings) if one is not None]
+    if not yes:
+        return planned
+    done = []
+    for one in planned:
+        carried = asyncio.run(carry_out(settings, one.partition, decide, f"{note} at {format_instant(now_ms())}"))
+        if carried is not None:
+            audit(settings, "position_changed", command=note, **carried._asdict())
+            done.append(carried)
+    return done
+
+
+def show_changes(changes: list[Change], output: Output, *, done: bool) -> None:
+    """Print *changes*, which are *done* or only planned."""
+    if output is Output.json:
+        _echo({"done": done, "changes": [one._asdict() for one in changes]})
+        return
+    for one in changes:
+        typer.echo(f"partition {one.partition}: offset {one.from_offset} -> {one.to_offset}, epoch {one.epoch}")
+    if not changes:
+        typer.echo("nothing to change")
+    elif not done:
+        typer.echo("nothing was changed; repeat with --yes", err=True)
+
+
+def _parse(place: str) -> tuple[int, int]:
+    partition, _, offset = place.partition(":")
+    if not (partition.isdecimal() and offset.isdecimal()):
+        typer.echo(
+            f"PARTITION:OFFSET: {place!r} is no such place; write 3:1042 for the record at offset 1042 of partition 3",
+            err=True,
+        )
+        raise typer.Exit(USAGE)
+    return int(partition), int(offset)
+
+
+def _state(one: Standing) -> str:
+    if one.row is None:
+        return "nothing handled yet"
+    if not one.first <= one.next_offset <= one.end:
+        return "does not fit the topic"
+    return "stopped by a flood of refused records" if one.row.stopped_limit is not None else ""
+
+
+def _document(one: Standing) -> dict[str, Any]:
+    return {
+        "partition": one.partition,
+        "next_offset": one.next_offset,
+        "epoch": None if one.row is None else one.row.epoch,
+        "first": one.first,
+        "end": one.end,
+        "state": _state(one),
+    }
+
+
+def _echo(document: object) -> None:
+    import orjson
+
+    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
