@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.kafka import started_broker
 from tests.support.needs import missing
+from tests.support.secure_kafka import SecureBroker, secure_broker
 from worker.errors import DependencyError
 
 
@@ -32,3 +33,10 @@ def brokers() -> Iterator[str]:
         yield address
     finally:
         started.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
+    """A Kafka of our own with TLS, log-ins and an authorizer, for all tests that are about those."""
+    with secure_broker(tmp_path_factory.mktemp("certificates")) as broker:
+        yield broker

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.comparing import Expected, replayed
+from tests.support.faults.crash_points import STEPS
 from tests.support.history_run import WORKERS, Scenario, run_history
-from tests.support.mortal_worker import STEPS
 from tests.support.recorded import LOANS, recorded_lines
 from tests.support.striking import draw_strikes
 

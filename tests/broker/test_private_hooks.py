@@ -16,6 +16,8 @@ from aiokafka.producer.sender import Sender
 from aiokafka.structs import OffsetAndMetadata
 
 from tests.support.kafka import create_topics, fresh, read_all, wait_until
+from worker.clock import monotonic
+from worker.errors import ConfigError
 from worker.stream import aiokafka_private, faust_private
 from worker.stream.aiokafka_private import SharedClientProducer
 from worker.stream.batches import BATCH_BYTES, Row, send
@@ -235,6 +237,61 @@ def test_the_end_of_a_clients_background_tasks_is_seen(brokers: str) -> None:
             consumer._fetcher._fetch_task.cancel()
             await wait_until(lambda: aiokafka_private.ended_parts(consumer) == ["fetching"], within_s=5)
         assert "group coordination" in aiokafka_private.ended_parts(consumer)
+
+    _run(scenario)
+
+
+def test_each_heartbeat_that_the_group_answers_is_told_with_the_instant_of_its_question(brokers: str) -> None:
+    """If this fails, a worker that stood still does not know it, and writes over what its heir has written."""
+
+    async def scenario() -> None:
+        topic = fresh("hooks")
+        await create_topics(brokers, {topic: 1})
+        told: list[float] = []
+        began = monotonic()
+        async with _member(brokers, topic, fresh("group"), heartbeat_interval_ms=100) as consumer:
+            aiokafka_private.tell_heartbeats(consumer, told.append)
+            aiokafka_private.tell_heartbeats(consumer, told.append)
+            await wait_until(lambda: len(told) >= 3, within_s=10, what="heartbeats")
+            assert told == sorted(told)
+            assert len(set(told)) == len(told), "none is told twice"
+            assert began < told[0] < monotonic()
+            consumer._coordinator.member_id = "nobody"
+            await wait_until(lambda: consumer._coordinator.member_id != "nobody", within_s=10, what="refusal")
+
+    _run(scenario)
+
+
+def test_a_member_whose_name_another_one_has_taken_is_told_apart_from_one_that_is_only_unknown(brokers: str) -> None:
+    async def scenario() -> None:
+        topic, group = fresh("hooks"), fresh("group")
+        await create_topics(brokers, {topic: 1})
+        async with _member(brokers, topic, group, group_instance_id="pod-1", heartbeat_interval_ms=600_000) as older:
+            member = aiokafka_private.member_of(older)
+            assert not await aiokafka_private.has_lost_its_name(older, member)
+            assert not await aiokafka_private.has_lost_its_name(older, member._replace(instance_id=None))
+            stranger = Member(member.generation, "pod-2-0", "pod-2")
+            assert not await aiokafka_private.has_lost_its_name(older, stranger), "expelled is not replaced"
+            async with _member(brokers, topic, group, group_instance_id="pod-1"):
+                assert await aiokafka_private.has_lost_its_name(older, member)
+
+    _run(scenario)
+
+
+def test_a_topic_that_does_not_exist_is_named_within_seconds(brokers: str) -> None:
+    """aiokafka itself asks for 40 s, and then says only that something is unknown."""
+
+    async def scenario() -> None:
+        topic = fresh("missing")
+        consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
+        await consumer.start()
+        try:
+            with pytest.raises(ConfigError, match=f"{topic}: there is no such topic"):
+                await asyncio.wait_for(aiokafka_private.partition_count(consumer, topic, within_s=0.5), 15)
+            await create_topics(brokers, {topic: 3})
+            assert await aiokafka_private.partition_count(consumer, topic) == 3
+        finally:
+            await consumer.stop()
 
     _run(scenario)
 

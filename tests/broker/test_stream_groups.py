@@ -101,7 +101,7 @@ def test_counts_are_exact_when_a_frozen_worker_comes_back(
 
 
 async def _returns(brokers: str, tmp_path: Path) -> None:
-    async with counting_run(brokers, tmp_path, "exactly_once", session_ms=10_000) as run:
+    async with counting_run(brokers, tmp_path, "exactly_once", session_ms=30_000) as run:
         first, second = run.start("a", is_static=True), run.start("b", is_static=True)
         await first.wait_ready()
         await second.wait_ready()
@@ -111,11 +111,13 @@ async def _returns(brokers: str, tmp_path: Path) -> None:
         assert await first.stop() == 0
         assert await run.members() == 2, "a static member does not leave"
         first = run.start("a", is_static=True)
-        await first.wait_ready(within_s=8)
+        await first.wait_ready(within_s=25)
         first.kill()
         first = run.start("a", is_static=True)
-        await first.wait_ready(within_s=8)
+        await first.wait_ready(within_s=25)
         assert _owned(first) == before
+        generations = {event["generation"] for one in run.workers for event in one.events("partitions_assigned")[-1:]}
+        assert generations == {second.events("partitions_assigned")[-1]["generation"]}, "no partition moved"
         await traffic
         await run.assert_exact()
         assert len(second.events("partitions_assigned")) == rebalances, "the other worker was left alone"
@@ -138,7 +140,10 @@ async def _same_identity_twice(brokers: str, tmp_path: Path) -> None:
         second = WorkerProcess(tmp_path / "copy", "copy", run.environ(LEADSCORE_INSTANCE_ID="a"))
         run.workers.append(second)
         await second.wait_ready()
-        assert await first.wait_ended(within_s=20) == 70, "the older one ends; it does not stay as a member of nothing"
+        assert await first.wait_ended(within_s=20) == 78, "not 70: started again it would throw the newer one out"
+        (end,) = first.events("worker_ends")
+        assert end["code"] == "config.invalid"
+        assert "LEADSCORE_INSTANCE_ID: another process has joined the group as a" in end["reason"]
         await run.send(500)
         await run.assert_exact()
 

@@ -140,3 +140,19 @@ def test_the_commands_plan_create_and_check(brokers: str, monkeypatch: pytest.Mo
     assert "5 created" in created.stderr
     right = runner.invoke(app, ["check", "--output", "json"])
     assert (right.exit_code, json.loads(right.stdout)) == (0, [])
+
+
+def test_what_is_better_changed_is_shown_and_is_no_refusal(brokers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _settings(brokers)
+    for name in ("app_id", "input_topic", "qualifications_topic", "scores_topic"):
+        monkeypatch.setenv(f"LEADSCORE_{name.upper()}", getattr(settings, name))
+    monkeypatch.setenv("LEADSCORE_BROKERS", brokers)
+    clocks_of_producers = {"message.timestamp.type": "CreateTime", "retention.ms": "3600000"}
+    asyncio.run(create_topics(brokers, {settings.input_topic: 3}, config=clocks_of_producers))
+    asyncio.run(topics.create(settings))
+    shown = CliRunner().invoke(app, ["check"])
+    assert shown.exit_code == 0
+    assert shown.stdout.count(f"{settings.input_topic}: warning: ") == 2
+    assert "0 found, 2 warnings" in shown.stderr
+    listed = CliRunner().invoke(app, ["check", "--output", "json"])
+    assert [one["level"] for one in json.loads(listed.stdout)] == ["warning", "warning"]

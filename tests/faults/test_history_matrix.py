@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.comparing import Expected, replayed
+from tests.support.faults.crash_points import STEPS
 from tests.support.history_run import WORKERS, Scenario, run_history
-from tests.support.mortal_worker import STEPS
 from tests.support.recorded import LOANS, recorded_lines
 from tests.support.striking import Wipes, draw_strikes
 
@@ -30,6 +30,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
     return asyncio.run(replayed(recorded_lines(), str(LOANS), tmp_path_factory.mktemp("replay")))
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
 @pytest.mark.parametrize(

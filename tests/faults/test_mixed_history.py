@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.faults.crash_points import STEPS
 from tests.support.history_run import WORKERS
 from tests.support.mixed_history import mixed_history
 from tests.support.mixed_run import Replayed, replayed_mixed, run_mixed
-from tests.support.mortal_worker import STEPS
 from tests.support.striking import draw_strikes
 
 KILLS = 6
@@ -31,6 +31,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
     return asyncio.run(replayed_mixed(history, tmp_path_factory.mktemp("replay")))
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
 def test_workers_with_two_models_end_where_a_replay_ends(

@@ -83,6 +83,7 @@ async def _moves_while_time_passes(brokers: str, directory: Path, guarantee: str
     }
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
 def test_each_lead_cools_once_when_partitions_move_while_timers_fire(

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ruamel.yaml import YAML
 
@@ -43,17 +43,23 @@ Fate = Literal["killed", "SURVIVED", "DOES NOT APPLY"]
 
 @dataclass(frozen=True)
 class Mutant:
-    """One rule broken: *find*, which occurs once in *file*, becomes *replace*."""
+    """One rule broken: *find*, which occurs once in *file*, becomes *replace*; *tests* are run instead of the quick ones."""
 
     rule: str
     file: str
     find: str
     replace: str
+    tests: tuple[str, ...] = QUICK
 
 
 def load_mutants(path: Path = MUTANTS) -> list[Mutant]:
     """Return the mutants listed in *path*. Raises TypeError when an entry misses a field or has one too many."""
-    return [Mutant(**entry) for entry in YAML(typ="safe", pure=True).load(path.read_text("utf-8"))]
+    return [_mutant(entry) for entry in YAML(typ="safe", pure=True).load(path.read_text("utf-8"))]
+
+
+def _mutant(entry: dict[str, Any]) -> Mutant:
+    tests = tuple(entry.pop("tests", QUICK))
+    return Mutant(**entry, tests=tests)
 
 
 def copy_tree(target: Path) -> None:
@@ -66,8 +72,8 @@ def copy_tree(target: Path) -> None:
             shutil.copy(source, target / name)
 
 
-def is_green(tree: Path) -> tuple[bool, str]:
-    """Run the quick tests in *tree* up to the first failure; also return the last words of a red run."""
+def is_green(tree: Path, tests: Sequence[str] = QUICK) -> tuple[bool, str]:
+    """Run *tests* in *tree* up to the first failure; also return the last words of a red run."""
     environ = os.environ | {
         "HYPOTHESIS_PROFILE": "mutants",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -75,7 +81,7 @@ def is_green(tree: Path) -> tuple[bool, str]:
         "PYTHONHASHSEED": "0",
     }
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
-    command += ["-p", "tests.mutants.searching", *QUICK]
+    command += ["-p", "tests.mutants.searching", *tests]
     done = subprocess.run(
         command, cwd=tree, env=environ, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
     )
@@ -95,7 +101,7 @@ def try_mutant(mutant: Mutant, tree: Path) -> tuple[Fate, str]:
         return "DOES NOT APPLY", f"found {whole.count(mutant.find)} times in {mutant.file}"
     path.write_text(whole.replace(mutant.find, mutant.replace), "utf-8")
     try:
-        green, by = is_green(tree)
+        green, by = is_green(tree, mutant.tests)
     except subprocess.TimeoutExpired:
         green, by = False, f"ran for more than {LIMIT_SECONDS} s"
     finally:
@@ -112,10 +118,11 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         tree = Path(name)
         copy_tree(tree)
-        green, by = is_green(tree)
-        if not green:
-            print(f"the tests are red without any mutant: {by}")
-            return 1
+        for tests in dict.fromkeys(one.tests for one in mutants):
+            green, by = is_green(tree, tests)
+            if not green:
+                print(f"the tests are red without any mutant: {by}")
+                return 1
         width = max(len(one.rule) for one in mutants)
         failed = 0
         for mutant in mutants:

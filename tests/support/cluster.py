@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.support.kafka import admin_of, fresh, read_all, wait_until
 from tests.support.mortal_worker import MortalWorker
 from tests.support.worker_process import ERASURE_KEY, ROOT, WorkerProcess
-from worker.errors import RestartRequired
+from worker.errors import DependencyError, RestartRequired
 from worker.pipeline import PARTITION_KEY, decode_partition_row, fence_of, fire_of
 from worker.settings import Settings, load_settings
 
@@ -59,6 +61,11 @@ async def leadscore(
     return Finished(out.decode(), err.decode())
 
 
+def wipe_directory(home: Path) -> None:
+    """Remove the state below a worker's home."""
+    shutil.rmtree(home / "state", ignore_errors=True)
+
+
 class Cluster:
     """
     One scoring application under a fresh name.
@@ -86,9 +93,16 @@ class Cluster:
         self.lives: list[WorkerProcess] = []  # every worker that ever ran
         self.restarts = 0  # of workers that asked for it by their exit code
         self.is_mortal = False  # whether workers are started so that they can be made to die inside a round
+        self.is_steadfast = (
+            False  # whether a worker that waits for a dependency in vain (exit code 69) is started again too
+        )
         self._doomed: set[str] = set()
         self._roaming: set[str] = set()  # members without a name in the group
+        self._hooks: dict[str, dict[str, str]] = {}
         self._failure = ""
+        self.wipe: Callable[[Path], None] = (
+            wipe_directory  # what makes a new life of a worker, by its home, start from nothing
+        )
         self.environ = {
             "LEADSCORE_BROKERS": brokers,
             "LEADSCORE_APP_ID": self.name,
@@ -117,13 +131,24 @@ class Cluster:
     # ---- workers
 
     def start(
-        self, name: str, *, wipe: bool = False, is_supervised: bool = True, is_static: bool = True
+        self,
+        name: str,
+        *,
+        wipe: bool = False,
+        is_supervised: bool = True,
+        is_static: bool = True,
+        hooks: Mapping[str, str] | None = None,
     ) -> WorkerProcess:
-        """Start the worker *name*, by default a static member, on the state that its earlier lives left, unless *wipe*."""
+        """
+        Start the worker *name*, by default a static member, on the state that its earlier lives left, unless *wipe*.
+
+        *hooks* are more variables for it and for those of its later lives that the supervisor starts.
+        """
         home = self.directory / name
         if wipe:
-            shutil.rmtree(home / "state", ignore_errors=True)
-        settings = self.environ | ({"LEADSCORE_INSTANCE_ID": name} if is_static else {})
+            self.wipe(home)
+        self._hooks[name] = dict(hooks or {})
+        settings = self.environ | ({"LEADSCORE_INSTANCE_ID": name} if is_static else {}) | self._hooks[name]
         worker = (
             MortalWorker(home, name, settings)
             if self.is_mortal
@@ -141,25 +166,39 @@ class Cluster:
 
     def strike(self, name: str, *, wipe: bool) -> None:
         """Kill the worker *name* with SIGKILL and start it anew, with an empty state directory if *wipe*."""
-        self._doomed.discard(name)
         self.workers[name].kill()
-        self.start(name, wipe=wipe)
+        self.start_again(name, wipe=wipe)
 
-    def doom(self, name: str, step: str) -> MortalWorker:
-        """Let the worker *name* kill itself at *step* of the next round that tells sales something; `strike` starts it anew."""
+    def start_again(self, name: str, *, wipe: bool = False) -> WorkerProcess:
+        """Start the worker *name*, which has ended, as it was started before."""
+        self._doomed.discard(name)
+        return self.start(name, wipe=wipe, is_static=name not in self._roaming, hooks=self._hooks.get(name))
+
+    def take_out(self, name: str) -> WorkerProcess:
+        """Leave the worker *name* to the caller: it may end as it likes."""
+        return self.workers.pop(name)
+
+    def doom(self, name: str, step: str, number: signal.Signals = signal.SIGKILL) -> MortalWorker:
+        """
+        Let the worker *name* send itself *number* at *step* of the next round that tells sales something.
+
+        Whoever asks for its death starts it anew, by `strike` or `start_again`.
+        """
         worker = self.workers[name]
         assert isinstance(worker, MortalWorker), "workers are not mortal"
-        self._doomed.add(name)
-        worker.die_at(step)
+        if number == signal.SIGKILL:
+            self._doomed.add(name)
+        worker.die_at(step, number)
         return worker
 
     async def _supervise(self) -> None:
-        """Start those anew that ask for it by exit code 70; any other end is a failure."""
+        """Start those anew that ask for it by their exit code; any other end is a failure."""
         while True:
+            asking = {RestartRequired.exit_code, *([DependencyError.exit_code] if self.is_steadfast else [])}
             for name, worker in list(self.workers.items()):
-                if worker.exit_code == RestartRequired.exit_code:
+                if worker.exit_code in asking:
                     self.restarts += 1
-                    self.start(name, is_static=name not in self._roaming)
+                    self.start_again(name)
                 elif worker.exit_code is not None and name not in self._doomed:
                     self._failure = f"{name} ended with {worker.exit_code}:\n{worker.log_text()[-3000:]}"
             await asyncio.sleep(0.05)
@@ -211,15 +250,19 @@ class Cluster:
     async def committed(self) -> dict[int, int]:
         """Return the group's committed offset of each source partition, 0 where there is none."""
         async with admin_of(self.brokers) as admin:
-            offsets = await admin.list_consumer_group_offsets(self.name)
+            return await self.committed_by(admin)
+
+    async def committed_by(self, admin: AIOKafkaAdminClient) -> dict[int, int]:
+        """Return what `committed` does, asked by *admin*: for those who ask often."""
+        offsets = await admin.list_consumer_group_offsets(self.name)
         found = {place.partition: one.offset for place, one in offsets.items() if place.topic == self.source}
         return {partition: max(0, found.get(partition, 0)) for partition in range(PARTITIONS)}
 
     async def ends(self, *topics: str) -> dict[TopicPartition, int]:
         """Return where each partition of *topics* ends, control records included."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.brokers)
-        await consumer.start()
         try:
+            await consumer.start()
             places = [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)]
             found: dict[TopicPartition, int] = await consumer.end_offsets(places)
             return found

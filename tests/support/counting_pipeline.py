@@ -33,9 +33,9 @@ def fence_of(value: bytes) -> Fence:
     return 0, counted.offset, counted.revision
 
 
-def fire_of(value: bytes) -> int | None:
+def due_of(key: bytes, value: bytes) -> int | None:
     fire_ms = decode(value).fire_ms
-    return None if fire_ms < 0 else fire_ms
+    return None if fire_ms < 0 or key == PARTITION_KEY else fire_ms
 
 
 class CountingPartition:
@@ -67,6 +67,9 @@ class CountingPartition:
     @property
     def dirty_bytes(self) -> int:
         return 300 * len(self._dirty)
+
+    stopped_at: int | None = None
+    failed_at: int | None = None
 
     def fold(self, records: Sequence[Any], get_many: GetMany) -> None:
         self._load([record.key for record in records], get_many)
@@ -159,7 +162,7 @@ def counting_pipeline(output_topic: str, *, has_timers: bool = False) -> Pipelin
     def make_partition(partition: int, _: int, row: bytes | None, _get_many: object) -> CountingPartition:
         return CountingPartition(partition, row, output_topic, has_timers=has_timers)
 
-    return Pipeline(make_partition, fence_of, fire_of)
+    return Pipeline(make_partition, fence_of, due_of)
 
 
 def expected_outputs(counts: Counter[bytes]) -> Counter[bytes]:

@@ -89,8 +89,8 @@ def started_broker(say: Callable[[str], None]) -> Iterator[str]:
 async def admin_of(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
     """Yield an admin client."""
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
-    await admin.start()
     try:
+        await admin.start()
         yield admin
     finally:
         await admin.close()

@@ -4,7 +4,7 @@ A worker with real scoring that can be made to fail where no outside hand reache
 Run as a program it is `leadscore run` with hooks. It kills itself inside the next round that tells sales something, at
 the step that a file in its working directory names. Where TEST_POISON is set, its scoring fails at the record that
 holds this text, with an error that quotes it: what a bug of the core could do. Where TEST_DIES_CARRYING is set, it kills
-itself while it carries states over.
+itself while it carries states over. Further files in its working directory block it for a while, and put its clock wrong.
 """
 
 from __future__ import annotations
@@ -13,28 +13,23 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tests.support.faults.crash_points import CRASH_AT, DIE_AT, DyingDelivery, counted, ordered
 from tests.support.worker_process import ERASURE_KEY, ROOT, WorkerProcess
 
 POISON = "TEST_POISON"
 DIES_CARRYING = "TEST_DIES_CARRYING"
 """At which round, counted over all partitions, it kills itself while it carries states over to a new version of a model."""
-STEPS: Mapping[str, Sequence[str]] = {
-    # before anything is sent; data acknowledged; offsets accepted; durable and not in the store
-    "exactly_once": ("begin", "acked", "offsets", "committed"),
-    # before anything is sent; outputs acknowledged and the changelog not; durable and not in the store
-    "at_least_once": ("begin", "published", "committed"),
-}
-"""Where in a round it can die, by guarantee."""
-
-_DIE_AT = Path("die-at")
+BLOCK_FOR = Path("block-for")
+"""File in the working directory with seconds for which the next fold blocks the whole process."""
+CLOCK_OFF_BY = Path("clock-off-by")
+"""File in the working directory with seconds by which the wall clock is off."""
 _CARRIED_A_ROUND = 16  # few, so that a small test has many rounds
-_is_telling: ContextVar[bool] = ContextVar("_is_telling", default=False)  # each round is a task of its own
 
 
 class MortalWorker(WorkerProcess):
@@ -44,7 +39,7 @@ class MortalWorker(WorkerProcess):
         directory.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.log_file = directory / f"{name}-{len(list(directory.glob('*.log')))}.log"
-        self._order = directory / _DIE_AT
+        self._order = directory / DIE_AT
         self._order.unlink(missing_ok=True)
         kept = {key: value for key, value in os.environ.items() if not key.startswith("LEADSCORE_")}
         own = {"PYTHONPATH": str(ROOT), "LEADSCORE_ERASURE_KEY": ERASURE_KEY, "LEADSCORE_WEB_PORT": "0"}
@@ -57,49 +52,11 @@ class MortalWorker(WorkerProcess):
                 stderr=subprocess.STDOUT,
             )
 
-    def die_at(self, step: str) -> None:
-        """Let it kill itself at *step* of the next round that tells sales something."""
+    def die_at(self, step: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Let it send itself *number* at *step* of the next round that tells sales something."""
         new = self._order.with_suffix(".new")
-        new.write_text(step, "utf-8")
+        new.write_text(f"{step} {number.name}", "utf-8")
         new.replace(self._order)
-
-
-class DyingDelivery:
-    """A delivery that dies as the file says."""
-
-    def __init__(self, inner: Any, topic: str) -> None:
-        self._inner = inner
-        self._topic = topic
-        if hasattr(inner, "_append"):
-            inner._append = _before(inner._append, "published")
-        else:
-            from worker.stream.aiokafka_private import SharedClientProducer as Producer
-
-            Producer.send_offsets_to_transaction = _before(Producer.send_offsets_to_transaction, "acked")
-            Producer.commit_transaction = _before(Producer.commit_transaction, "offsets")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    async def deliver(self, partition: int, round_: Any) -> int:
-        _is_telling.set(any(output.topic == self._topic for output in round_.outputs))
-        _reach("begin")
-        last: int = await self._inner.deliver(partition, round_)
-        _reach("committed")
-        return last
-
-
-def _before(method: Callable[..., Any], step: str) -> Any:
-    async def hooked(*args: Any) -> Any:
-        _reach(step)
-        return await method(*args)
-
-    return hooked
-
-
-def _reach(step: str) -> None:
-    if _is_telling.get() and _DIE_AT.exists() and _DIE_AT.read_text("utf-8") == step:
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class QuotingPartition:
@@ -117,6 +74,37 @@ class QuotingPartition:
             if self._poison in (record.value or b""):
                 raise LookupError(f"cannot fold {record.value!r} of {record.key!r}")
         self._inner.fold(records, get_many)
+
+
+class BlockingPartition:
+    """Scoring during which nothing else of the process runs for as many seconds as a file says, once."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def fold(self, records: Sequence[Any], get_many: Any) -> None:
+        if BLOCK_FOR.exists():
+            seconds = float(BLOCK_FOR.read_text("utf-8"))
+            BLOCK_FOR.unlink()
+            time.sleep(seconds)
+        self._inner.fold(records, get_many)
+
+
+def _move_clock() -> None:
+    """Let the wall clock be off by as many seconds as a file says, from one call to the next; what is monotonic stays."""
+    real_ns = time.time_ns  # noqa: TID251 - it is the clock that is put wrong
+
+    def moved_ns() -> int:
+        try:
+            return real_ns() + int(float(CLOCK_OFF_BY.read_text("utf-8")) * 1e9)
+        except (FileNotFoundError, ValueError):  # not there, or half written
+            return real_ns()
+
+    time.time_ns = moved_ns  # noqa: TID251
+    time.time = lambda: moved_ns() / 1e9  # noqa: TID251
 
 
 def _die_carrying(nth: int) -> None:
@@ -140,11 +128,14 @@ def _die_carrying(nth: int) -> None:
 
 def main() -> int:
     """Run a worker as `leadscore run` does, with the hooks."""
+    from tests.support.protocol_injection import install_protocol_errors
     from worker.scoring.model_file import load_model
     from worker.settings import load_settings
     from worker.stream.app import Parts, scoring_pipeline
     from worker.stream.worker import run_worker
 
+    install_protocol_errors()
+    _move_clock()
     settings = load_settings(os.environ)
     real = scoring_pipeline(settings, tuple(map(load_model, settings.models)))
     poison = os.environ.get(POISON, "").encode()
@@ -153,11 +144,13 @@ def main() -> int:
 
     def make_partition(partition: int, partitions: int, row: bytes | None, get_many: Any) -> Any:
         scoring = real.make_partition(partition, partitions, row, get_many)
-        return QuotingPartition(scoring, poison) if poison else scoring
+        return QuotingPartition(scoring, poison) if poison else BlockingPartition(scoring)
 
+    crash_at = os.environ.get(CRASH_AT)
+    reach = counted(crash_at) if crash_at else ordered
     parts = Parts(
         pipeline=replace(real, make_partition=make_partition),
-        wrap_delivery=lambda delivery: DyingDelivery(delivery, settings.qualifications_topic),
+        wrap_delivery=lambda delivery: DyingDelivery(delivery, reach, settings.qualifications_topic),
     )
     return run_worker(settings, parts=parts)
 

@@ -12,6 +12,7 @@ from worker.stores.memory import MemoryStore
 from worker.stream.aiokafka_private import Progress
 from worker.stream.batches import Row
 from worker.stream.rounds import OwnedPartition, RoundLimits, Surroundings
+from worker.stream.store_access import StoreAccess
 from worker.stream.txn_offsets import Member
 
 OUTPUTS = "outputs"
@@ -104,8 +105,10 @@ class Desk:
         self.store.open(0)
         self.delivery = HeldDelivery(is_held=is_held)
         self.scoring = CountingPartition(0, None, OUTPUTS, has_timers=has_timers)
+        self.access = StoreAccess()
         surroundings = Surroundings(
             store=self.store,
+            access=self.access,
             delivery=self.delivery,
             limits=RoundLimits(events, catching_up, dirty_bytes, low_latency),
             die=self.deaths.append,
@@ -121,5 +124,5 @@ class Desk:
 
     def fold_all(self) -> None:
         """Fold until nothing more can be folded."""
-        while self.one.has_backlog and self.one.fold_next():
+        while self.one.can_fold and self.one.fold_next():
             pass

@@ -8,16 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.counting_pipeline import counting_pipeline
+from tests.support.faults.crash_points import CRASH_AT, DyingDelivery, counted
 from tests.support.kafka import wait_until
-
-if TYPE_CHECKING:
-    from worker.pipeline import Round
-    from worker.stream.delivery import Delivery
 
 ROOT = Path(__file__).parents[2]
 ERASURE_KEY = "0123456789abcdef0123456789abcdef"
@@ -55,7 +52,7 @@ class WorkerProcess:
             "LEADSCORE_ERASURE_KEY": ERASURE_KEY,
             "LEADSCORE_WEB_PORT": "0",
             **environ,
-            "TEST_CRASH_AT": crash_at,
+            CRASH_AT: crash_at,
             **(extra or {}),
         }
         module = ["-m", "tests.support.worker_process"] if is_counting else ["-m", "worker.cli.main", "run"]
@@ -130,56 +127,6 @@ class WorkerProcess:
         return await self.wait_ended(within_s=within_s)
 
 
-class DyingDelivery:
-    """
-    A delivery that sends its own process a signal at the nth round, at a named step.
-
-    Steps: ``begin`` (nothing sent), ``acked`` (data acknowledged, offsets not sent), ``offsets`` (offsets accepted, not
-    committed), ``committed`` (durable, not in the store).
-    """
-
-    def __init__(self, inner: Delivery, crash_at: str) -> None:
-        self._inner = inner
-        self._step, nth, name = crash_at.split(":")
-        self._left = int(nth)
-        self._signal = signal.Signals[name]
-        self.merges_by_fence = inner.merges_by_fence
-        if self._step in {"acked", "offsets"}:
-            self._hook_producers()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    async def deliver(self, partition: int, round_: Round) -> int:
-        self._reach("begin")
-        last = await self._inner.deliver(partition, round_)
-        self._reach("committed")
-        return last
-
-    def _reach(self, step: str) -> None:
-        if step == self._step:
-            self._left -= 1
-            if self._left == 0:
-                os.write(2, b'{"event": "crash_point"}\n')
-                os.kill(os.getpid(), self._signal)
-
-    def _hook_producers(self) -> None:
-        """Reach the steps between the requests of a transaction."""
-        from worker.stream.aiokafka_private import SharedClientProducer
-
-        def before(method: Callable[..., Any], step: str) -> Callable[..., Any]:
-            async def hooked(producer: Any, *args: Any) -> Any:
-                self._reach(step)
-                return await method(producer, *args)
-
-            return hooked
-
-        SharedClientProducer.send_offsets_to_transaction = before(
-            SharedClientProducer.send_offsets_to_transaction, "acked"
-        )
-        SharedClientProducer.commit_transaction = before(SharedClientProducer.commit_transaction, "offsets")
-
-
 def _slow_down(seconds: float) -> None:
     """Make each batch of a restore wait, all of them together about *seconds*."""
     from worker.stream.restore import Restore
@@ -200,19 +147,23 @@ def _limit_faust(app: Any, seconds: float) -> None:
 
 def main() -> int:
     """Run a worker that counts, with the test hooks that the environment names."""
+    from tests.support.protocol_injection import install_protocol_errors
     from worker.settings import load_settings
     from worker.stream.app import Parts
     from worker.stream.worker import run_worker
 
+    install_protocol_errors()
     settings = load_settings(os.environ)
-    crash_at = os.environ.get("TEST_CRASH_AT", "")
+    crash_at = os.environ.get(CRASH_AT, "")
     if slow_s := os.environ.get("TEST_SLOW_RESTORE_S"):
         _slow_down(float(slow_s))
     limit_s = os.environ.get("TEST_REQUEST_TIMEOUT_S")
     parts = Parts(
         on_created=(lambda app: _limit_faust(app, float(limit_s))) if limit_s else (lambda _: None),
         pipeline=counting_pipeline(settings.qualifications_topic, has_timers=os.environ.get("TEST_TIMERS") == "1"),
-        wrap_delivery=(lambda delivery: DyingDelivery(delivery, crash_at)) if crash_at else (lambda delivery: delivery),
+        wrap_delivery=(lambda delivery: DyingDelivery(delivery, counted(crash_at)))
+        if crash_at
+        else (lambda delivery: delivery),
     )
     return run_worker(settings, parts=parts, connect_within_s=float(os.environ.get("TEST_CONNECT_S", "30")))
 

@@ -1,0 +1,1 @@
+"""The worker's own code against a simulated Kafka and simulated disks, in virtual time: `python -m tests.simulation`."""
