@@ -20,7 +20,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-e
 PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3 python
 WORKS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help demo test test-pure test-unit test-property test-contract test-broker check docs check-docs format laws fit-report coverage bench faults mutants \
+.PHONY: help demo test test-pure test-unit test-property test-contract test-broker test-simulation soak histories check docs check-docs format laws fit-report coverage bench faults mutants \
 	build lock clean install
 
 help: ## List what can be made
@@ -34,7 +34,7 @@ test: $(READY) ## Run every tier of tests that a change must pass
 	@$(MAKE) --jobs=2 --output-sync=target test-broker test-pure
 
 test-pure: $(READY) ## Every tier that needs no broker
-	@$(MAKE) --jobs=1 test-unit test-contract test-property
+	@$(MAKE) --jobs=1 test-unit test-contract test-property test-simulation
 
 test-unit: $(READY) ## Unit tests and the examples in docstrings: memory only
 	@echo "== unit"
@@ -44,13 +44,17 @@ test-property: $(READY) ## The laws of scoring over generated cases
 	@echo "== property"
 	@$(PYTEST) tests/property
 
+test-simulation: $(READY) ## Crashes, freezes and rebalances between any two steps, in memory and virtual time
+	@echo "== simulation"
+	@$(PYTEST) tests/simulation
+
 test-contract: $(READY) ## Schemas against structs, every store against one suite
 	@echo "== contract"
 	@$(PYTEST) tests/contract
 
-test-broker: $(READY) ## Against a real Apache Kafka on loopback, which is fetched and started when none is named
+test-broker: $(READY) ## Against a real Apache Kafka on loopback, which is fetched and started when none is named; the shortest faults too
 	@echo "== broker"
-	@$(PYTEST) -m "not faults" tests/broker
+	@$(PYTEST) -m "not faults or smoke_faults" tests/broker tests/faults
 
 check: $(READY) ## Lint, format, types, layers, lock and generated references
 	@echo "== ruff" && $(BIN)/ruff check .
@@ -84,6 +88,12 @@ bench: $(READY) ## Measure events a second beside a stock Faust agent in the sam
 
 faults: $(READY) ## Kill, freeze and restart parts of a running system and recount (many minutes)
 	@$(PYTEST) --timeout=0 -m faults tests/broker tests/faults
+
+soak: $(READY) ## Half an hour at half capacity with a kill every two minutes: memory, handles and disk must stay flat
+	@$(PY) -m tests.faults.soak --minutes 30 --kill-every 120
+
+histories: $(READY) ## Ten minutes of simulated histories with a seed of their own
+	@$(PY) -m tests.simulation --minutes 10
 
 mutants: $(READY) ## Break each rule that the tests must guard and expect them to go red
 	@$(PY) -m tests.mutants
