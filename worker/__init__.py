@@ -19,9 +19,11 @@ In reading order:
 - `logs`: one formatter, for programs or for people.
 - `clock`: the only place that reads a clock.
 - `memory`: how the garbage collector is set.
-- `stores`: where contacts are kept, in batches: RocksDB, memory; one contract for all.
-- `stream`: the only package that knows Faust and aiokafka: transport, one round's commit, restore, timers, topics.
-- `web`: probes, metrics and status.
+- `stores`: where contacts are kept, in batches: RocksDB, Redis, memory; one contract for all.
+- `kafka`: how brokers are spoken to: security, topics, permissions, and what aiokafka keeps to itself.
+- `stream`: the Faust app: transport, one round's commit, restore, timers; the only package that knows Faust, but for the store's adapter.
+- `operations`: what the operator's commands do with brokers, beside running workers.
+- `web`: probes, metrics, status, and one contact's score.
 - `demo`: an embedded broker and simulated traffic.
 - `cli`: the command `leadscore`, one module a noun, or a verb of `model`.
 """

@@ -18,10 +18,11 @@ from aiokafka.structs import OffsetAndMetadata
 from tests.support.kafka import create_topics, fresh, read_all, wait_until
 from worker.clock import monotonic
 from worker.errors import ConfigError
-from worker.stream import aiokafka_private, faust_private
-from worker.stream.aiokafka_private import SharedClientProducer
+from worker.kafka import aiokafka_private
+from worker.kafka.aiokafka_private import SharedClientProducer
+from worker.kafka.txn_offsets import GroupFenced, Member
+from worker.stream import faust_private
 from worker.stream.batches import BATCH_BYTES, Row, send
-from worker.stream.txn_offsets import GroupFenced, Member
 
 
 def _run(scenario: Callable[[], Awaitable[None]]) -> None:

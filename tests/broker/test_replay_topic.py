@@ -16,9 +16,9 @@ from tests.support.kafka import Sent, create_topics, fresh, produce_all
 from tests.support.small import DAY, HOUR, START, event_value, rule, small_model
 from worker.cli.replay import replay
 from worker.errors import ConfigError, DependencyError
+from worker.operations.topic_lines import Instant, Offset, TopicRange, read_topic
 from worker.replay import Line, Terms, replay_history, replay_lines
 from worker.settings import Settings, load_settings
-from worker.stream.topic_lines import Instant, Offset, TopicRange, read_topic
 
 MODEL = small_model(
     rule("act", 60, decay={"half_life": "1d"}), qualify={"when": {"score": {"at_least": 100}}}, tiers={"cold": 0}

@@ -15,10 +15,10 @@ from tests.support.feeding import send_now
 from tests.support.kafka import Sent, read_all, wait_until
 from tests.support.small_disk import fill_up, small_disk
 from tests.support.stories import happened, tell
+from worker.kafka.aiokafka_private import fetch
 from worker.pipeline import PARTITION_KEY
 from worker.settings import load_settings
 from worker.stores import open_store
-from worker.stream.aiokafka_private import fetch
 from worker.stream.restore import Restore, restore_consumer
 
 GUARANTEES = ("exactly_once", "at_least_once")

@@ -16,7 +16,7 @@ from tests.support.kafka import Sent
 from tests.support.secure_kafka import SecureBroker, ended_command, secured_cluster
 from tests.support.simulated import MODEL, simulated_lines
 from worker.contracts.event import decode_event
-from worker.stream.acls import COMMANDS, grants
+from worker.kafka.acls import COMMANDS, grants
 
 pytestmark = pytest.mark.timeout(300)
 

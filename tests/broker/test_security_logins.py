@@ -17,7 +17,7 @@ from tests.support.kafka import read_all
 from tests.support.secure_kafka import PASSWORD, Ended, Listener, SecureBroker, ended_command, secured_cluster
 from tests.support.simulated import MODEL, simulated_lines
 from worker.contracts.instants import format_instant, parse_instant
-from worker.stream.acls import grants
+from worker.kafka.acls import grants
 
 pytestmark = pytest.mark.timeout(240)
 

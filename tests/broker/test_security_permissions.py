@@ -15,7 +15,7 @@ from tests.support.history_run import end_marks, sent_records
 from tests.support.kafka import Sent, create_topics, fresh, read_all
 from tests.support.secure_kafka import SecureBroker, secured_cluster
 from tests.support.simulated import MODEL, simulated_lines
-from worker.stream.acls import Grant, grants
+from worker.kafka.acls import Grant, grants
 
 pytestmark = pytest.mark.timeout(300)
 

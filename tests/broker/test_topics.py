@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from tests.support.kafka import admin_of, create_topics, fresh
 from worker.cli.topics import app
 from worker.errors import ConfigError, DependencyError
+from worker.kafka import topics
 from worker.settings import Settings, load_settings
-from worker.stream import topics
 
 
 def _settings(brokers: str, **more: str) -> Settings:

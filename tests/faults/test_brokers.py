@@ -28,8 +28,8 @@ from tests.support.worker_process import WorkerProcess
 from worker.contracts.instants import MAX_INSTANT_MS
 from worker.demo.broker import EmbeddedBroker
 from worker.errors import RestartRequired, StateError
+from worker.operations.dump import decode_changelog
 from worker.scoring.model_file import load_model
-from worker.stream.dump import decode_changelog
 
 pytestmark = pytest.mark.faults
 

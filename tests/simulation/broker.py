@@ -12,8 +12,8 @@ from aiokafka.structs import TopicPartition
 from tests.simulation.group import Group
 from tests.simulation.log import Entry, PartitionLog, Share
 from tests.simulation.loop import WALL_MS
+from worker.kafka.txn_offsets import GroupFenced, Member
 from worker.stream.batches import Row
-from worker.stream.txn_offsets import GroupFenced, Member
 
 if TYPE_CHECKING:
     from tests.simulation.loop import ProcessLoop

@@ -15,10 +15,10 @@ import worker.stream.assignment
 import worker.stream.restore
 import worker.stream.transport
 from tests.simulation.broker import Refused
-from worker.stream.aiokafka_private import Progress
+from worker.kafka.aiokafka_private import Progress
+from worker.kafka.txn_offsets import Member
 from worker.stream.batches import Headers, Row
 from worker.stream.faust_private import NOTHING, Polled
-from worker.stream.txn_offsets import Member
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

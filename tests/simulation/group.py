@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from worker.stream.txn_offsets import Member
+from worker.kafka.txn_offsets import Member
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

@@ -17,6 +17,7 @@ from tests.simulation.group import HEARTBEAT_S
 from tests.simulation.loop import WALL_MS, ProcessExit, ProcessLoop
 from tests.simulation.scoring import settings_for
 from worker.errors import RestartRequired, StoreUnavailable
+from worker.kafka.txn_offsets import GroupFenced, Member
 from worker.pipeline import Round
 from worker.stream.assignment import Assignment
 from worker.stream.delivery_at_least_once import AtLeastOnce
@@ -26,7 +27,6 @@ from worker.stream.rounds import RoundLimits, Surroundings
 from worker.stream.store_access import StoreAccess
 from worker.stream.timers import Timers
 from worker.stream.transport import WorkerConsumer
-from worker.stream.txn_offsets import GroupFenced, Member
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worker.contracts.dead_letter import dead_letter_headers
+from worker.operations.dead_letters import DeadLetter, letter_of
 from worker.replay import Line, Origin
-from worker.stream.dead_letters import DeadLetter, letter_of
 
 
 def letter(

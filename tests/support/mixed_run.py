@@ -25,9 +25,9 @@ from tests.support.history_run import end_marks, sent_records
 from tests.support.kafka import read_all
 from tests.support.mixed_history import MODELS, History
 from tests.support.striking import Strike, carry_out
+from worker.operations.dump import dump_scores
 from worker.replay import replay_lines
 from worker.scoring.model_file import load_models
-from worker.stream.dump import dump_scores
 
 
 class Replayed(NamedTuple):

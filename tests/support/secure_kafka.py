@@ -21,7 +21,7 @@ from tests.support.simulated import MODEL
 from tests.support.worker_process import ERASURE_KEY, ROOT
 from worker.demo.broker import EmbeddedBroker, cluster_id
 from worker.demo.loopback import LOOPBACK, free_ports
-from worker.stream.acls import Grant, grants
+from worker.kafka.acls import Grant, grants
 
 Listener = Literal["secure", "mutual", "clear", "misnamed", "expired", "selfsigned"]
 """

@@ -17,7 +17,7 @@ from tests.support.history_run import end_marks, sent_records
 from tests.support.kafka import read_all
 from tests.support.small import DAY, START, event_value
 from worker.contracts.instants import format_instant
-from worker.stream.dump import dump_scores
+from worker.operations.dump import dump_scores
 
 Told = dict[str, Any]
 """A transition as its consumers read it."""

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tests.support.counting_pipeline import CountingPartition
+from worker.kafka.aiokafka_private import Progress
+from worker.kafka.txn_offsets import Member
 from worker.pipeline import Round
 from worker.stores.memory import MemoryStore
-from worker.stream.aiokafka_private import Progress
 from worker.stream.batches import Row
 from worker.stream.rounds import OwnedPartition, RoundLimits, Surroundings
 from worker.stream.store_access import StoreAccess
-from worker.stream.txn_offsets import Member
 
 OUTPUTS = "outputs"
 

@@ -9,7 +9,7 @@ import typer
 from worker.contracts.instants import parse_instant
 
 if TYPE_CHECKING:
-    from worker.stream.topic_lines import Bound
+    from worker.operations.topic_lines import Bound
 
 FromOption = Annotated[
     str | None, typer.Option("--from", help="from this offset, or instant like 2026-03-01T00:00:00Z")
@@ -19,7 +19,7 @@ ToOption = Annotated[str | None, typer.Option("--to", help="up to before this of
 
 def parse_bound(text: str | None, option: str) -> Bound | None:
     """Return the place that *text*, given with *option*, means; raises a usage error when it is neither offset nor instant."""
-    from worker.stream.topic_lines import Instant, Offset
+    from worker.operations.topic_lines import Instant, Offset
 
     if text is None:
         return None

@@ -16,7 +16,7 @@ from worker.cli.options import FINDINGS, Output, OutputOption
 from worker.cli.places import check_file, written
 
 if TYPE_CHECKING:
-    from worker.stream.contact_erase import Erasure
+    from worker.operations.contact_erase import Erasure
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -48,9 +48,9 @@ def show(
     from worker.cases.standing import contact_json, standing_lines, standings
     from worker.cases.wording import printable
     from worker.cli.progress import reading
+    from worker.operations.contact_state import read_contact
     from worker.scoring.model_file import load_models
     from worker.settings import load_settings
-    from worker.stream.contact_state import read_contact
 
     settings, asked_ms = load_settings(os.environ), parse_as_of(as_of)
     models, name = load_models(settings.models), _named(contact_id)
@@ -91,10 +91,10 @@ def export(
 
     from worker.cli.progress import reading
     from worker.export import write_file
+    from worker.operations.contact_erase import hash_or_none
+    from worker.operations.contact_export import export_contact, is_anything_held
     from worker.scoring.model_file import load_models
     from worker.settings import load_settings
-    from worker.stream.contact_erase import hash_or_none
-    from worker.stream.contact_export import export_contact, is_anything_held
 
     if str(out) != _STDIN:
         check_file(out, "--out")
@@ -130,9 +130,9 @@ def erase(
     Without --yes nothing is sent. Events, qualifications and dead letters go by the retention of their topics.
     Exits 0; 1 when --wait has not seen its state gone in time; 69 when no broker answers; 78 without LEADSCORE_ERASURE_KEY.
     """
+    from worker.operations.contact_erase import erase as send_erasure
+    from worker.operations.contact_erase import erasure_hash, place_of_erasure
     from worker.settings import load_settings
-    from worker.stream.contact_erase import erase as send_erasure
-    from worker.stream.contact_erase import erasure_hash, place_of_erasure
 
     settings, name = load_settings(os.environ), _named(contact_id)
     named = erasure_hash(settings, name)
@@ -174,9 +174,9 @@ def dump(
 ) -> None:
     """Write the score of every contact, read from the changelog; the worker may be running."""
     from worker.contracts.instants import format_instant
+    from worker.operations.dump import dump_scores
     from worker.reports.amounts import counted
     from worker.settings import load_settings
-    from worker.stream.dump import dump_scores
 
     as_of_ms = parse_as_of(as_of)
     dumped = asyncio.run(dump_scores(load_settings(os.environ), out, as_of_ms))

@@ -13,7 +13,7 @@ from worker.cli.bounds import FromOption, ToOption, parse_bound
 from worker.cli.options import Output, OutputOption
 
 if TYPE_CHECKING:
-    from worker.stream.dead_letters import Selection
+    from worker.operations.dead_letters import Selection
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -39,7 +39,7 @@ _Partition = Annotated[
 
 
 def _selection(code: list[str] | None, partition: list[int] | None, start: str | None, stop: str | None) -> Selection:
-    from worker.stream.dead_letters import Selection
+    from worker.operations.dead_letters import Selection
 
     return Selection(
         frozenset(code or ()), frozenset(partition or ()), parse_bound(start, "--from"), parse_bound(stop, "--to")
@@ -63,8 +63,8 @@ def list_letters(
     """
     from worker.cli.dlq_text import overview_document, print_overview
     from worker.cli.progress import reading
+    from worker.operations.dead_letters import WINDOWS, overview, read_dead_letters
     from worker.settings import load_settings
-    from worker.stream.dead_letters import WINDOWS, overview, read_dead_letters
 
     settings, selection = load_settings(os.environ), _selection(code, partition, start, stop)
     with reading("dead letters") as (total, progress):
@@ -90,8 +90,8 @@ def show(
     Exits 0; 69 when no broker answers; 78 when there is no such dead letter.
     """
     from worker.cli.dlq_text import insides, letter_document, print_letter
+    from worker.operations.dead_letters import one_dead_letter
     from worker.settings import load_settings
-    from worker.stream.dead_letters import one_dead_letter
 
     partition, colon, offset = place.partition(":")
     if not (colon and partition.isascii() and partition.isdigit() and offset.isascii() and offset.isdigit()):
@@ -130,8 +130,8 @@ def replay(
     """
     from worker.cli.dlq_text import outcome_lines
     from worker.cli.progress import reading
+    from worker.operations.dead_letter_replay import Outcome, Terms, replay_dead_letters
     from worker.settings import load_settings
-    from worker.stream.dead_letter_replay import Outcome, Terms, replay_dead_letters
 
     settings, selection = load_settings(os.environ), _selection(code, partition, start, stop)
     outcome = Outcome()

@@ -11,17 +11,17 @@ from worker.cases.wording import printable
 from worker.cli.pages import page
 from worker.cli.tables import Column, print_table
 from worker.contracts.instants import format_instant
+from worker.operations.dead_letters import OUR_HEADERS, REPLAYED_HEADER
 from worker.reports.amounts import counted
-from worker.stream.dead_letters import OUR_HEADERS, REPLAYED_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
 
+    from worker.operations.dead_letter_replay import Outcome
+    from worker.operations.dead_letters import DeadLetter, Overview
     from worker.settings import Settings
-    from worker.stream.dead_letter_replay import Outcome
-    from worker.stream.dead_letters import DeadLetter, Overview
 
 
 def outcome_lines(outcome: Outcome, settings: Settings, *, is_dry: bool) -> Iterator[str]:

@@ -120,7 +120,7 @@ def _file_batches(history: History, progress: Progress, task: TaskID) -> Iterato
 
 
 def _topic_batches(history: History, progress: Progress, task: TaskID) -> Iterator[Sequence[Line]]:
-    from worker.stream.topic_lines import TopicRange, read_topic
+    from worker.operations.topic_lines import TopicRange, read_topic
 
     if history.settings is None or history.topic is None:
         raise ValueError("no topic")

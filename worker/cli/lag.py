@@ -9,7 +9,7 @@ import typer
 from worker.cli.options import FINDINGS, Output, OutputOption
 
 if TYPE_CHECKING:
-    from worker.stream.group_lag import GroupLag, PartitionLag
+    from worker.operations.group_lag import GroupLag, PartitionLag
 
 
 def lag(
@@ -29,8 +29,8 @@ def lag(
     import asyncio
     import os
 
+    from worker.operations.group_lag import read_lag
     from worker.settings import load_settings
-    from worker.stream.group_lag import read_lag
 
     found = asyncio.run(read_lag(load_settings(os.environ)))
     findings = [*found.problems, *_beyond(found, max_records, max_seconds)]

@@ -76,8 +76,8 @@ def _end_of(error: Exception) -> int:
     """Print what nobody has foreseen, and return the exit code: what a broker denies is the operator's, all else a defect."""
     import traceback
 
+    from worker.kafka.refusals import refusal_of
     from worker.logs import safe_text
-    from worker.stream.refusals import refusal_of
 
     if (refusal := refusal_of(error)) is not None:
         sys.stderr.write(f"{refusal.code}: {refusal}\n")

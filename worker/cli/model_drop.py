@@ -25,9 +25,9 @@ def drop(
     import asyncio
 
     from worker.errors import ConfigError
+    from worker.operations.position_change import carry_out, drop_model, look
     from worker.scoring.model_file import load_models
     from worker.settings import load_settings
-    from worker.stream.position_change import carry_out, drop_model, look
 
     settings = load_settings(os.environ)
     if name in {model.name for model in load_models(settings.models)}:

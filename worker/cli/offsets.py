@@ -12,8 +12,8 @@ from worker.cli.audit import audit
 from worker.cli.options import USAGE, Output, OutputOption
 
 if TYPE_CHECKING:
+    from worker.operations.position_change import Change, Decide, Standing
     from worker.settings import Settings
-    from worker.stream.position_change import Change, Decide, Standing
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -32,8 +32,8 @@ def show(output: OutputOption = Output.text) -> None:
 
     Exits 0; 69 when no broker answers; 78 when there is no such topic.
     """
+    from worker.operations.position_change import look
     from worker.settings import load_settings
-    from worker.stream.position_change import look
 
     standings = asyncio.run(look(load_settings(os.environ)))
     if output is Output.json:
@@ -63,8 +63,8 @@ def skip(
     The worker that owns the partition restarts by itself. Exits 0; 69 when no broker answers; 78 when the partition stands
     elsewhere, or the records are not there.
     """
+    from worker.operations.position_change import skip as pass_over
     from worker.settings import load_settings
-    from worker.stream.position_change import skip as pass_over
 
     partition, offset = _parse(place)
     last = offset if through is None else through
@@ -82,7 +82,7 @@ def change(settings: Settings, partitions: list[int] | None, decide: Decide, not
     """Decide for each of *partitions* (None: all), and carry it out with *yes*, each with an audit line."""
     from worker.clock import now_ms
     from worker.contracts.instants import format_instant
-    from worker.stream.position_change import carry_out, look
+    from worker.operations.position_change import carry_out, look
 
     standings = asyncio.run(look(settings, partitions))
     planned = [one for one in map(decide, standings) if one is not None]

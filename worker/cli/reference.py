@@ -13,10 +13,10 @@ import typer
 
 from worker import errors
 from worker.cli.model_new import schema_text
+from worker.kafka.acls import COMMANDS, grants
 from worker.metrics import CATALOGUE, Metric
 from worker.scoring.file.reference import model_reference
 from worker.settings import PREFIX, VARIABLES, Variable, load_settings
-from worker.stream.acls import COMMANDS, grants
 
 EXIT_CODES: tuple[tuple[int, str], ...] = (
     (0, "Done."),

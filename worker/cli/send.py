@@ -31,8 +31,8 @@ def send(
     import asyncio
     import os
 
+    from worker.operations.send import count_lines, event_line, send_lines
     from worker.settings import load_settings
-    from worker.stream.send import count_lines, event_line, send_lines
 
     if (file is None) == (contact is None or type is None):
         raise typer.BadParameter("name a FILE, or both --contact and --type")

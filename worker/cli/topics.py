@@ -17,8 +17,8 @@ from worker.cli.pages import page
 from worker.settings import load_settings
 
 if TYPE_CHECKING:
+    from worker.kafka.topics import TopicSpec
     from worker.settings import Settings
-    from worker.stream.topics import TopicSpec
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -67,7 +67,7 @@ def _show(specs: list[TopicSpec], output: Output) -> None:
 @app.command()
 def plan(partitions: _Partitions = None, replication: _Replication = None, output: _Output = Output.TEXT) -> None:
     """Show the topics that the settings call for, without asking the cluster."""
-    from worker.stream import topics
+    from worker.kafka import topics
 
     _show(topics.plan(_settings(partitions, replication)), output)
 
@@ -81,7 +81,7 @@ def acls(
     output: _Output = Output.TEXT,
 ) -> None:
     """Show what a user of Kafka must be allowed to do, and the commands that allow it, without asking the cluster."""
-    from worker.stream.acls import COMMANDS, acl_lines, grants
+    from worker.kafka.acls import COMMANDS, acl_lines, grants
 
     loaded = load_settings(os.environ)
     if unknown := [one for one in command or () if one not in COMMANDS]:
@@ -100,7 +100,7 @@ def acls(
 @app.command()
 def create(partitions: _Partitions = None, replication: _Replication = None, output: _Output = Output.TEXT) -> None:
     """Create the topics that are missing; those that exist stay as they are."""
-    from worker.stream import topics
+    from worker.kafka import topics
 
     created = asyncio.run(topics.create(_settings(partitions, replication)))
     if created or output is Output.JSON:
@@ -111,7 +111,7 @@ def create(partitions: _Partitions = None, replication: _Replication = None, out
 @app.command()
 def check(output: _Output = Output.TEXT) -> None:
     """List what keeps a worker from running on the cluster's topics, exit 1 if anything does; and what is better changed."""
-    from worker.stream import topics
+    from worker.kafka import topics
 
     findings, advice = asyncio.run(topics.examine(load_settings(os.environ)))
     if output is Output.JSON:
@@ -140,7 +140,7 @@ def epoch(
     """
     from worker.cli import offsets
     from worker.cli.options import Output as Form
-    from worker.stream.position_change import raise_epoch
+    from worker.operations.position_change import raise_epoch
 
     if not raise_:
         raise typer.BadParameter("say --raise to begin a new epoch; `leadscore offsets show` tells the present one")

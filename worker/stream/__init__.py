@@ -1,5 +1,5 @@
 """
-The only package that knows Faust and aiokafka: a batch transport, one round's commit, restore, timers, topics.
+The Faust app: a batch transport, one round's commit, restore, timers.
 
 A record's way: `transport` polls it, `assignment` gives it to its partition (`take`, `work`), `rounds` folds it into the open round
 (`fold_next`, which calls `worker.pipeline.Partition.fold`) and ends the round (`end_round`, `Partition.drain`),

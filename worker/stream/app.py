@@ -14,6 +14,7 @@ from faust.types import TP
 from yarl import URL
 
 from worker.errors import RestartRequired
+from worker.kafka.aiokafka_private import limit_batches
 from worker.metrics import Metrics
 from worker.pipeline import Partition, PipelineOptions, Topics, due_of, fence_fields
 from worker.pipeline.graves import grave_key
@@ -21,7 +22,6 @@ from worker.stores import ContactStore, open_store
 from worker.stores.faust_store import table_options
 from worker.stores.redis_access import RedisAccess
 from worker.stream import faust_private
-from worker.stream.aiokafka_private import limit_batches
 from worker.stream.assignment import Assignment
 from worker.stream.delivery_at_least_once import AtLeastOnce
 from worker.stream.delivery_exactly_once import ExactlyOnce

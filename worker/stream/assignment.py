@@ -14,14 +14,14 @@ import aiokafka
 from aiokafka.structs import TopicPartition
 
 from worker.errors import RestartRequired, StateError, StoreUnavailable
+from worker.kafka.aiokafka_private import high_watermarks, partition_count
+from worker.kafka.txn_offsets import Member
 from worker.logs import log_event
 from worker.pipeline import PARTITION_KEY
-from worker.stream.aiokafka_private import high_watermarks, partition_count
 from worker.stream.ports import FIRST_CONTACT_BYTE
 from worker.stream.restore import Restore
 from worker.stream.rounds import OwnedPartition, Surroundings
 from worker.stream.stopped import too_large_a_batch
-from worker.stream.txn_offsets import Member
 
 if TYPE_CHECKING:
     from worker.settings import Settings

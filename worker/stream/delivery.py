@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from worker.kafka.txn_offsets import Member
 from worker.pipeline import Round
 from worker.stream.batches import Row
-from worker.stream.txn_offsets import Member
 
 
 class Delivery(Protocol):

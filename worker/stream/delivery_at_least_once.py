@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from aiokafka.structs import TopicPartition
 
 from worker.errors import RestartRequired
+from worker.kafka.txn_offsets import Member
 from worker.pipeline import Round
 from worker.stream.batches import Acked, BatchProducer, Row, changelog_of, outputs_of, send
 from worker.stream.large_records import LargeRecords
-from worker.stream.txn_offsets import Member
 
 if TYPE_CHECKING:
     from worker.settings import Settings

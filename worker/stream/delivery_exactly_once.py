@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from worker.errors import RestartRequired
+from worker.kafka.aiokafka_private import SharedClientProducer
+from worker.kafka.security import client_options
+from worker.kafka.txn_offsets import Member
 from worker.pipeline import Round
-from worker.stream.aiokafka_private import SharedClientProducer
 from worker.stream.batches import BATCH_BYTES, Row, changelog_of, outputs_of, send
 from worker.stream.large_records import LargeRecords
-from worker.stream.security import client_options
-from worker.stream.txn_offsets import Member
 
 if TYPE_CHECKING:
     from aiokafka.client import AIOKafkaClient

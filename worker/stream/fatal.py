@@ -11,9 +11,9 @@ from collections.abc import Callable
 from aiokafka.errors import KafkaError
 
 from worker.errors import RestartRequired, WorkerError
+from worker.kafka.refusals import refusal_of
+from worker.kafka.txn_offsets import GroupFenced
 from worker.logs import log_event
-from worker.stream.refusals import refusal_of
-from worker.stream.txn_offsets import GroupFenced
 
 _log = logging.getLogger(__name__)
 

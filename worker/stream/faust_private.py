@@ -28,9 +28,9 @@ from faust.types import TP
 from mode import Service
 from mode.types import ServiceT
 
-from worker.stream.aiokafka_private import Progress, member_of, positions_of, progress_of, too_large_batches
-from worker.stream.decompression import BatchTooLarge
-from worker.stream.txn_offsets import Member
+from worker.kafka.aiokafka_private import Progress, member_of, positions_of, progress_of, too_large_batches
+from worker.kafka.decompression import BatchTooLarge
+from worker.kafka.txn_offsets import Member
 
 EXPECTED = "0.15."
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from worker.contracts.dead_letter import OMITTED_HEADER, is_ours
-from worker.stream.aiokafka_private import built_size, packed_batch
+from worker.kafka.aiokafka_private import built_size, packed_batch
+from worker.kafka.topics import message_bytes
 from worker.stream.batches import BATCH_BYTES, Row
-from worker.stream.topics import message_bytes
 
 if TYPE_CHECKING:
     from worker.settings import Settings

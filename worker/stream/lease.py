@@ -18,10 +18,10 @@ from worker.clock import monotonic
 from worker.logs import log_event
 
 if TYPE_CHECKING:
+    from worker.kafka.txn_offsets import Member
     from worker.pipeline import Round
     from worker.stream.batches import Row
     from worker.stream.delivery import Delivery
-    from worker.stream.txn_offsets import Member
 
 _log = logging.getLogger(__name__)
 

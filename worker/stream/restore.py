@@ -18,13 +18,13 @@ from aiokafka.structs import TopicPartition
 
 from worker.clock import monotonic
 from worker.errors import StateError
+from worker.kafka.aiokafka_private import Fetched, fetch, high_watermarks
+from worker.kafka.decompression import BatchTooLarge
+from worker.kafka.security import client_options
 from worker.logs import log_event
-from worker.stream.aiokafka_private import Fetched, fetch, high_watermarks
 from worker.stream.batches import Row
-from worker.stream.decompression import BatchTooLarge
 from worker.stream.restore_progress import PartitionRestore, RestoreProgress
 from worker.stream.restore_rows import RowsToStore
-from worker.stream.security import client_options
 
 if TYPE_CHECKING:
     from worker.settings import Settings

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from worker.clock import monotonic
 from worker.errors import RestartRequired, WorkerError
+from worker.kafka.aiokafka_private import Progress
 from worker.logs import log_event
-from worker.stream.aiokafka_private import Progress
 from worker.stream.fatal import describe
 from worker.stream.stopped import Stopped, too_many_refused
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from aiokafka.structs import TopicPartition
 
 from worker.errors import DependencyError, RestartRequired
-from worker.stream.aiokafka_private import high_watermarks
-from worker.stream.clients import started_consumer
+from worker.kafka.aiokafka_private import high_watermarks
+from worker.kafka.clients import started_consumer
 
 if TYPE_CHECKING:
     from worker.settings import Settings

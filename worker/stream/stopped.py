@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from worker.stream.decompression import BatchTooLarge
+    from worker.kafka.decompression import BatchTooLarge
 
 Reason = Literal["dead_letters", "batch_size"]
 """A flood of bad records; a batch that unpacks to more than may be held in memory."""

@@ -14,13 +14,13 @@ from mode.types import ServiceT
 
 from worker.clock import monotonic
 from worker.errors import RestartRequired
+from worker.kafka.aiokafka_private import has_lost_its_name, keep_batches, member_of, tell_heartbeats
+from worker.kafka.security import client_options
+from worker.kafka.txn_offsets import Member
 from worker.logs import log_event
 from worker.stream import faust_private
-from worker.stream.aiokafka_private import has_lost_its_name, keep_batches, member_of, tell_heartbeats
 from worker.stream.batches import BATCH_BYTES
 from worker.stream.identity import name_taken
-from worker.stream.security import client_options
-from worker.stream.txn_offsets import Member
 
 if TYPE_CHECKING:
     from worker.stream.app import WorkerApp

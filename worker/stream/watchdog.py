@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from worker.clock import monotonic, now_ms
 from worker.errors import RestartRequired
-from worker.stream.aiokafka_private import coordination_error, ended_parts
+from worker.kafka.aiokafka_private import coordination_error, ended_parts
 
 if TYPE_CHECKING:
     import aiokafka

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from worker import metrics as catalogue
 from worker.errors import RestartRequired, WorkerError
+from worker.kafka import topics
+from worker.kafka.refusals import watch_refusals
 from worker.logs import configure, log_event
 from worker.memory import calm_garbage_collector
 from worker.metrics import Metrics
 from worker.scoring.model_file import load_models
 from worker.settings import require_for_run
-from worker.stream import topics
 from worker.stream.app import Parts, WorkerApp, create_app
 from worker.stream.contact_page import contact_page
 from worker.stream.exposure import warn_of_exposure
 from worker.stream.fatal import describe, error_code_of, exit_code_of
-from worker.stream.refusals import watch_refusals
 from worker.stream.reporting import report_lag, status_of
 from worker.stream.standstill import Standstill, ask_ends
 from worker.stream.watchdog import LoopGuard, Watchdog

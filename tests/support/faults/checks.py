@@ -28,9 +28,9 @@ from tests.support.kafka import read_all
 from worker.contracts.instants import MAX_INSTANT_MS
 from worker.contracts.partitioner import partition_of
 from worker.export import ScoreLine
+from worker.operations.dump import decode_changelog
 from worker.pipeline import PARTITION_KEY, fence_of
 from worker.scoring.model_file import load_model
-from worker.stream.dump import decode_changelog
 
 Topic = Mapping[int, Sequence[ConsumerRecord[bytes, bytes]]]
 _SHOWN = 3

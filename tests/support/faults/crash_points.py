@@ -86,7 +86,7 @@ class DyingDelivery:
             module.send = self._before_outputs(module.send, self._inner._settings.changelog_topic)
             self._inner._append = self._before(self._inner._append, "published")
         else:
-            from worker.stream.aiokafka_private import SharedClientProducer as Producer
+            from worker.kafka.aiokafka_private import SharedClientProducer as Producer
 
             Producer.send_offsets_to_transaction = self._before(Producer.send_offsets_to_transaction, "acked")
             Producer.commit_transaction = self._before(Producer.commit_transaction, "offsets")

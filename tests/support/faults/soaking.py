@@ -34,8 +34,8 @@ from tests.support.kafka import Sent, read_all, wait_until
 from worker.clock import monotonic, now_ms
 from worker.contracts.instants import MAX_INSTANT_MS
 from worker.contracts.partitioner import partition_of
+from worker.operations.dump import decode_changelog
 from worker.scoring.model_file import load_model
-from worker.stream.dump import decode_changelog
 
 _CONTACTS = 20_000
 _TICK_S = 0.1

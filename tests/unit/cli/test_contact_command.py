@@ -12,13 +12,13 @@ from tests.support.small_worker import SmallWorker
 from worker.cli.contact import app
 from worker.cli.instants import parse_as_of
 from worker.errors import ConfigError
+from worker.operations import contact_erase, contact_export, contact_state
+from worker.operations.contact_erase import Erasure, Seen
+from worker.operations.contact_state import StoredContact
 from worker.pipeline import PARTITION_KEY, decode_partition_row
 from worker.pipeline.graves import grave_key
 from worker.scoring import model_file
 from worker.settings import Settings
-from worker.stream import contact_erase, contact_export, contact_state
-from worker.stream.contact_erase import Erasure, Seen
-from worker.stream.contact_state import StoredContact
 
 
 def test_end_asks_for_the_newest_instant_there_is() -> None:

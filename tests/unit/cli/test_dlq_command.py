@@ -12,11 +12,11 @@ from typer.testing import CliRunner, Result
 from tests.support.letters import letter
 from worker.cli.main import app
 from worker.errors import DependencyError
+from worker.operations import dead_letter_replay, dead_letters
+from worker.operations.dead_letter_replay import TOO_OFTEN, Outcome, Terms
+from worker.operations.dead_letters import DeadLetter, Selection
+from worker.operations.topic_lines import Instant, Offset
 from worker.settings import Settings
-from worker.stream import dead_letter_replay, dead_letters
-from worker.stream.dead_letter_replay import TOO_OFTEN, Outcome, Terms
-from worker.stream.dead_letters import DeadLetter, Selection
-from worker.stream.topic_lines import Instant, Offset
 
 ENVIRON = {"LEADSCORE_BROKERS": "localhost:1", "LEADSCORE_INPUT_TOPIC": "in", "COLUMNS": "200"}
 CANARY = "canary@example.com"

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from worker.cli.main import app
+from worker.operations import group_lag
+from worker.operations.group_lag import GroupLag, Owner, PartitionLag
 from worker.settings import Settings
-from worker.stream import group_lag
-from worker.stream.group_lag import GroupLag, Owner, PartitionLag
 
 NOW = 1_772_366_400_000
 ENVIRON = {"LEADSCORE_BROKERS": "localhost:1", "COLUMNS": "200"}

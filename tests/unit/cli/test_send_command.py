@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from worker.cli.send import send
 from worker.contracts.event import decode_event
 from worker.errors import ConfigError
-from worker.stream.send import count_lines, event_line
+from worker.operations.send import count_lines, event_line
 
 AT = "2026-03-01T12:00:00Z"
 

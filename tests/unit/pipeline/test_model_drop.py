@@ -10,12 +10,12 @@ import pytest
 
 from tests.support.small import START, event_value, rule
 from tests.support.small_worker import SmallWorker
+from worker.operations.position_change import Standing, drop_model
 from worker.pipeline import PARTITION_KEY, Output, PartitionRow, decode_partition_row
 from worker.pipeline.rows import encode_partition_row
 from worker.scoring.codec import body_of
 from worker.scoring.model import Model
 from worker.scoring.model_file import parse_model
-from worker.stream.position_change import Standing, drop_model
 
 
 def model(name: str, number: int = 1, *rules: dict[str, Any]) -> Model:

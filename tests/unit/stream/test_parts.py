@@ -15,15 +15,16 @@ from aiokafka.structs import TopicPartition
 from tests.support.stream_fakes import Desk, progress, records
 from worker.clock import monotonic, now_ms
 from worker.errors import ConfigError, RestartRequired, StateError
+from worker.kafka import topics
+from worker.kafka.security import client_options
+from worker.kafka.txn_offsets import Member
 from worker.pipeline import PARTITION_KEY, Output, Round
 from worker.settings import load_settings
-from worker.stream import faust_private, topics
+from worker.stream import faust_private
 from worker.stream.batches import Row, changelog_of, outputs_of, send
 from worker.stream.delivery_at_least_once import AtLeastOnce
 from worker.stream.fatal import describe, die, exit_code_of
 from worker.stream.lag import Lag, lag_of
-from worker.stream.security import client_options
-from worker.stream.txn_offsets import Member
 from worker.stream.watchdog import Watchdog
 
 SETTINGS = load_settings({"LEADSCORE_BROKERS": "one:9092,two:9092", "LEADSCORE_GUARANTEE": "at_least_once"})

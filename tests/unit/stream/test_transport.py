@@ -12,9 +12,10 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.types import TP
 
 from worker.errors import ConfigError, RestartRequired
+from worker.kafka import aiokafka_private
+from worker.kafka.txn_offsets import Member
 from worker.settings import load_settings
-from worker.stream import aiokafka_private, faust_private, transport
-from worker.stream.txn_offsets import Member
+from worker.stream import faust_private, transport
 
 MEMBER = Member(7, "pod-1-0", "pod-1")
 

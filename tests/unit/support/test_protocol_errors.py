@@ -18,7 +18,7 @@ from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnReque
 
 from tests.support.protocol_errors import API, Mishap, ProtocolErrors
 from tests.support.protocol_injection import install_protocol_errors
-from worker.stream.txn_offsets import TxnOffsetCommitRequest
+from worker.kafka.txn_offsets import TxnOffsetCommitRequest
 
 REAL = "the broker's own answer"
 

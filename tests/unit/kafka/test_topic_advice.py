@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from worker.kafka import topics
+from worker.kafka.topic_advice import advice
 from worker.settings import load_settings
-from worker.stream import topics
-from worker.stream.topic_advice import advice
 
 SETTINGS = load_settings({"LEADSCORE_BROKERS": "one:9092"})
 DAY_MS = 24 * 60 * 60 * 1000

@@ -10,10 +10,10 @@ from cryptography import x509
 
 from tests.support.certificates import Authority, Issued
 from worker.errors import ConfigError
+from worker.kafka.security import client_options
+from worker.kafka.tls import RenewingContext
 from worker.settings import Settings, load_settings
 from worker.stream.exposure import is_in_clear, warn_of_exposure
-from worker.stream.security import client_options
-from worker.stream.tls import RenewingContext
 
 
 @pytest.fixture

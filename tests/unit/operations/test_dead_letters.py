@@ -6,10 +6,10 @@ import pytest
 
 from tests.support.letters import letter
 from worker.contracts.instants import MS_PER_HOUR
+from worker.operations.dead_letter_replay import EMPTY, FOREIGN, SENT_BEFORE, TOO_OFTEN, Terms, headers_again, why_not
+from worker.operations.dead_letters import Selection, letter_of, overview
+from worker.operations.replayed import Offsets
 from worker.replay import Line, Origin
-from worker.stream.dead_letter_replay import EMPTY, FOREIGN, SENT_BEFORE, TOO_OFTEN, Terms, headers_again, why_not
-from worker.stream.dead_letters import Selection, letter_of, overview
-from worker.stream.replayed import Offsets
 
 TERMS = Terms(max_replays=3, is_again=False, rate=0, is_dry=True)
 RECEIVED = [("trace", b"t1"), ("leadscore.forwarded", b"0:1:2")]

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from worker.cli.main import app
+from worker.kafka.acls import COMMANDS, acl_lines, grants
 from worker.settings import Settings, load_settings
-from worker.stream.acls import COMMANDS, acl_lines, grants
 
 OURS = {
     "lead-interactions",

@@ -20,9 +20,9 @@ from aiokafka.errors import (
 
 from worker.clock import Deadline
 from worker.errors import ConfigError, DependencyError
-from worker.stream.aiokafka_private import partition_count
-from worker.stream.refusals import raise_refusal, refusal_of
-from worker.stream.security import client_options
+from worker.kafka.aiokafka_private import partition_count
+from worker.kafka.refusals import raise_refusal, refusal_of
+from worker.kafka.security import client_options
 
 if TYPE_CHECKING:
     from worker.settings import Settings

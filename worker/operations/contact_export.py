@@ -10,18 +10,18 @@ import orjson
 
 from worker.cases.standing import contact_json, standings
 from worker.contracts.instants import format_instant
+from worker.operations.contact_state import read_contact
+from worker.operations.dead_letters import letter_of
+from worker.operations.topic_lines import TopicRange, read_topic
 from worker.scoring.codec import body_of, fence_of
-from worker.stream.contact_state import read_contact
-from worker.stream.dead_letters import letter_of
-from worker.stream.topic_lines import TopicRange, read_topic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from worker.operations.contact_state import Hear, StoredContact
     from worker.replay import Line
     from worker.scoring.model import Model
     from worker.settings import Settings
-    from worker.stream.contact_state import Hear, StoredContact
 
 
 def export_contact(

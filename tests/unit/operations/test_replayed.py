@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from worker.stream.replayed import MAX_CHARS, Offsets, decode_offsets
+from worker.operations.replayed import MAX_CHARS, Offsets, decode_offsets
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from aiokafka.structs import TopicPartition
 
 from tests.support.stream_fakes import Desk
 from worker.errors import ConfigError, RestartRequired
+from worker.operations.position_change import Change, Standing, raise_epoch, skip
 from worker.pipeline import PartitionRow
 from worker.settings import load_settings
-from worker.stream.position_change import Change, Standing, raise_epoch, skip
 from worker.stream.standstill import Standstill
 from worker.stream.stopped import too_many_refused
 

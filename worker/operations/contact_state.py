@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from worker.cases.standing import contact_of
 from worker.contracts.partitioner import partition_of
 from worker.errors import ConfigError
+from worker.kafka.aiokafka_private import high_watermarks
+from worker.kafka.clients import places_of, started_consumer
 from worker.pipeline import PARTITION_KEY, PartitionRow, PipelineOptions, decode_partition_row, fence_of
 from worker.pipeline.graves import grave_key
 from worker.pipeline.rows import GRAVES_KEY, MODEL_KEY, load_lineage
 from worker.pipeline.terms import check_models, older_versions
-from worker.stream.aiokafka_private import high_watermarks
-from worker.stream.clients import places_of, started_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,10 +18,10 @@ from aiokafka.errors import KafkaConnectionError
 
 from worker.clock import Deadline
 from worker.errors import ConfigError, DependencyError
+from worker.kafka.aiokafka_private import partition_count
+from worker.kafka.refusals import raise_refusal
+from worker.kafka.security import client_options
 from worker.replay import Line, Origin
-from worker.stream.aiokafka_private import partition_count
-from worker.stream.refusals import raise_refusal
-from worker.stream.security import client_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -15,16 +15,16 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizat
 
 from worker.clock import Deadline
 from worker.errors import ConfigError, DependencyError
+from worker.kafka.acls import grants
+from worker.kafka.authorized_operations import allowed_operations
+from worker.kafka.refusals import raise_refusal, refusal_of
+from worker.kafka.security import client_options
+from worker.kafka.topic_advice import advice
 from worker.logs import log_event
-from worker.stream.acls import grants
-from worker.stream.authorized_operations import allowed_operations
-from worker.stream.refusals import raise_refusal, refusal_of
-from worker.stream.security import client_options
-from worker.stream.topic_advice import advice
 
 if TYPE_CHECKING:
+    from worker.kafka.acls import Grant
     from worker.settings import Settings
-    from worker.stream.acls import Grant
 
 _log = logging.getLogger(__name__)
 

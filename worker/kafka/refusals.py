@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 
 from worker.errors import ConfigError
-from worker.stream.security import client_options
+from worker.kafka.security import client_options
 
 if TYPE_CHECKING:
     from worker.settings import Settings

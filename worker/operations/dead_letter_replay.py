@@ -20,17 +20,17 @@ from aiokafka.structs import OffsetAndMetadata
 from worker.clock import monotonic
 from worker.contracts.partitioner import partition_of
 from worker.errors import ConfigError, DependencyError
+from worker.kafka.clients import failures_in_words, of_coordinator, places_of, started_admin, started_consumer
+from worker.kafka.security import client_options
+from worker.operations.dead_letters import OUR_HEADERS, REPLAYED_HEADER, read_dead_letters
+from worker.operations.replayed import MAX_CHARS, Offsets, decode_offsets
 from worker.pipeline.effects import FORWARDED_HEADER
-from worker.stream.clients import failures_in_words, of_coordinator, places_of, started_admin, started_consumer
-from worker.stream.dead_letters import OUR_HEADERS, REPLAYED_HEADER, read_dead_letters
-from worker.stream.replayed import MAX_CHARS, Offsets, decode_offsets
-from worker.stream.security import client_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from worker.operations.dead_letters import DeadLetter, Selection
     from worker.settings import Settings
-    from worker.stream.dead_letters import DeadLetter, Selection
 
 _BATCH = 500
 _MAX_REQUEST_BYTES = 16 << 20  # the broker decides what is too large, not this client

@@ -9,7 +9,7 @@ from aiokafka.errors import for_code
 
 from worker.clock import Deadline, now_ms
 from worker.errors import DependencyError
-from worker.stream.clients import of_coordinator, places_of, started_admin, started_consumer
+from worker.kafka.clients import of_coordinator, places_of, started_admin, started_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

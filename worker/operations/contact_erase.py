@@ -11,12 +11,12 @@ from worker.clock import Deadline
 from worker.contracts.event_rules import ERASURE_TYPE
 from worker.contracts.partitioner import partition_of
 from worker.errors import ConfigError
+from worker.kafka.aiokafka_private import high_watermarks
+from worker.kafka.clients import failures_in_words, places_of, started_consumer
+from worker.kafka.security import client_options
+from worker.operations.send import event_line
 from worker.pipeline import fence_of
 from worker.pipeline.graves import GRAVE_KEY, grave_key
-from worker.stream.aiokafka_private import high_watermarks
-from worker.stream.clients import failures_in_words, places_of, started_consumer
-from worker.stream.security import client_options
-from worker.stream.send import event_line
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer

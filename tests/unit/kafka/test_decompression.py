@@ -9,7 +9,7 @@ import cramjam
 import pytest
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 
-from worker.stream.decompression import UNPACK, BatchTooLarge
+from worker.kafka.decompression import UNPACK, BatchTooLarge
 
 LIMIT = 1 << 20
 PACK: dict[str, Callable[[bytes], bytes]] = {

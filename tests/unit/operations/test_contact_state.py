@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from worker.operations.contact_state import _take
 from worker.pipeline.graves import encode_grave, grave_key
 from worker.scoring.codec import pack_header
 from worker.scoring.contact import Fence
-from worker.stream.contact_state import _take
 
 KEY, GRAVE = b"c", grave_key(b"c", b"key")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from worker.errors import ConfigError
+from worker.operations.dump import without_buried
 from worker.pipeline import PARTITION_KEY
 from worker.pipeline.graves import encode_grave, grave_key
 from worker.scoring.codec import pack_header
 from worker.scoring.contact import Fence
 from worker.settings import Settings, load_settings
-from worker.stream.dump import without_buried
 
 SECRET = "a key for erasures, long enough"
 

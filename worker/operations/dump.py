@@ -10,6 +10,9 @@ from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 
 from worker.errors import ConfigError, DependencyError
 from worker.export import score_lines, scores_csv, write_files
+from worker.kafka.aiokafka_private import high_watermarks, partition_count
+from worker.kafka.refusals import raise_refusal
+from worker.kafka.security import client_options
 from worker.pipeline import PARTITION_KEY, PartitionRow, decode_partition_row, fence_of
 from worker.pipeline.graves import GRAVE_KEY, grave_key
 from worker.pipeline.rows import load_lineage
@@ -17,9 +20,6 @@ from worker.pipeline.terms import check_models, older_versions
 from worker.scoring.codec import decode_contact
 from worker.scoring.matching import Matcher
 from worker.scoring.model_file import load_models
-from worker.stream.aiokafka_private import high_watermarks, partition_count
-from worker.stream.refusals import raise_refusal
-from worker.stream.security import client_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from worker.stream.tls import RenewingContext
+from worker.kafka.tls import RenewingContext
 
 if TYPE_CHECKING:
     from worker.settings import Settings

@@ -13,9 +13,9 @@ from worker.clock import monotonic, now_ms
 from worker.contracts.event import decode_event
 from worker.contracts.instants import format_instant
 from worker.errors import ConfigError, EventRefused
+from worker.kafka.clients import failures_in_words
+from worker.kafka.security import client_options
 from worker.lines import read_lines
-from worker.stream.clients import failures_in_words
-from worker.stream.security import client_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from worker.contracts.instants import MS_PER_DAY, MS_PER_HOUR
 from worker.errors import ConfigError
-from worker.stream.topic_lines import Offset, TopicRange, read_topic
+from worker.operations.topic_lines import Offset, TopicRange, read_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from worker.operations.topic_lines import Bound
     from worker.replay import Line
     from worker.settings import Settings
-    from worker.stream.topic_lines import Bound
 
 REPLAYED_HEADER = "leadscore.replayed"
 """On a record that was sent again from the dead letters: how often, in decimal digits."""

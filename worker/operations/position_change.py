@@ -16,11 +16,11 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from worker.errors import ConfigError, DependencyError
+from worker.kafka.aiokafka_private import high_watermarks, partition_count
+from worker.kafka.clients import failures_in_words, started_consumer
+from worker.kafka.security import client_options
 from worker.pipeline import PARTITION_KEY, PartitionRow, PipelineOptions, decode_partition_row, fence_of
 from worker.pipeline.rows import encode_partition_row
-from worker.stream.aiokafka_private import high_watermarks, partition_count
-from worker.stream.clients import failures_in_words, started_consumer
-from worker.stream.security import client_options
 
 if TYPE_CHECKING:
     from worker.settings import Settings
