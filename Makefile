@@ -20,7 +20,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-e
 PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3 python
 WORKS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help demo test test-pure test-unit test-property test-contract test-broker test-simulation soak histories check docs check-docs format laws fit-report coverage bench faults mutants \
+.PHONY: help demo test test-pure test-unit test-property test-contract test-broker test-faults test-simulation soak histories check docs check-docs format laws fit-report coverage bench faults mutants \
 	build lock clean install
 
 help: ## List what can be made
@@ -29,9 +29,9 @@ help: ## List what can be made
 demo: $(READY) ## Watch a real Kafka, a worker and simulated traffic for a minute (SECONDS_OF_DEMO=60)
 	@$(BIN)/leadscore demo --seconds $(SECONDS_OF_DEMO)
 
-# Two at a time: most of the broker tier is waiting.
+# At once, on two cores too: most of what talks to a broker is waiting.
 test: $(READY) ## Run every tier of tests that a change must pass
-	@$(MAKE) --jobs=2 --output-sync=target test-broker test-pure
+	@$(MAKE) --jobs=3 --output-sync=target test-broker test-faults test-pure
 
 test-pure: $(READY) ## Every tier that needs no broker
 	@$(MAKE) --jobs=1 test-unit test-contract test-property test-simulation
@@ -52,9 +52,13 @@ test-contract: $(READY) ## Schemas against structs, every store against one suit
 	@echo "== contract"
 	@$(PYTEST) tests/contract
 
-test-broker: $(READY) ## Against a real Apache Kafka on loopback, which is fetched and started when none is named; the shortest faults too
+test-broker: $(READY) ## Against a real Apache Kafka on loopback, which is fetched and started when none is named
 	@echo "== broker"
-	@$(PYTEST) -m "not faults or smoke_faults" tests/broker tests/faults
+	@$(PYTEST) -m "not faults" tests/broker
+
+test-faults: $(READY) ## The shortest fault runs: kills, freezes and refusals under load, recounted
+	@echo "== faults"
+	@$(PYTEST) -m smoke_faults tests/faults
 
 check: $(READY) ## Lint, format, types, layers, lock and generated references
 	@echo "== ruff" && $(BIN)/ruff check .

@@ -102,6 +102,42 @@ def test_a_worker_that_is_stopped_in_the_middle_of_a_rebalance_ends_with_0_and_r
     asyncio.run(_stops_while_others_join(brokers, tmp_path, guarantee))
 
 
+async def _stops_while_a_join_waits(brokers: str, tmp_path: Path, guarantee: str) -> None:
+    async with counting_run(brokers, tmp_path, guarantee, session_ms=20_000) as run:
+        at_work, frozen = run.start("a"), run.start("b")
+        await wait_until(lambda: _owned(at_work) == _owned(frozen) == PARTITIONS / 2, within_s=60, what="both at work")
+        await run.send(400)
+        await run.wait_counted()
+        frozen.signal(signal.SIGSTOP)  # nobody gets a partition before it answers, or its session has ended
+        new = run.start("c")
+        given_up = len(at_work.events("partitions_given_up"))
+        await at_work.wait_for("partitions_given_up", count=given_up + 1, within_s=60)
+        await new.wait_for("worker_starts")
+        for worker in (at_work, new):
+            assert await worker.stop(within_s=10) == 0, "it does not wait for the others"
+            assert _complaints(worker) == []
+        assert await run.members() == 1, "they have left"
+        frozen.signal(signal.SIGCONT)
+        await wait_until(lambda: _owned(frozen) == PARTITIONS, within_s=60, what="all partitions with the last one")
+        await run.send(400)
+        await run.assert_exact()
+
+
+def _complaints(worker: WorkerProcess) -> list[str]:
+    """Return what *worker* has logged since it was told to stop that is an error, a traceback, or a beginning."""
+    ending = worker.log_text().partition('"worker_stops"')[2].splitlines()[1:]
+    wrong = ('"ERROR"', '"CRITICAL"', "partitions_assigned", "group_not_left")
+    return [line for line in ending if not line.startswith("{") or any(word in line for word in wrong)]
+
+
+@pytest.mark.parametrize("guarantee", GUARANTEES)
+def test_a_worker_that_is_stopped_while_its_join_waits_for_others_leaves_at_once_and_without_an_error(
+    brokers: str, tmp_path: Path, guarantee: str
+) -> None:
+    """If this fails, each stop in a rebalance takes its whole deadline, and wakes somebody by its errors."""
+    asyncio.run(_stops_while_a_join_waits(brokers, tmp_path, guarantee))
+
+
 async def _stops_twice(brokers: str, tmp_path: Path) -> None:
     async with counting_run(brokers, tmp_path, "exactly_once") as run:
         worker = run.start("w", crash_at="offsets:3:SIGSTOP")

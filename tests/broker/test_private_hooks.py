@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.producer.sender import Sender
 from aiokafka.structs import OffsetAndMetadata
 
-from tests.support.kafka import create_topics, fresh, read_all, wait_until
+from tests.support.kafka import admin_of, create_topics, fresh, read_all, wait_until
 from worker.clock import monotonic
 from worker.errors import ConfigError
 from worker.kafka import aiokafka_private
@@ -275,6 +275,34 @@ def test_a_member_whose_name_another_one_has_taken_is_told_apart_from_one_that_i
             assert not await aiokafka_private.has_lost_its_name(older, stranger), "expelled is not replaced"
             async with _member(brokers, topic, group, group_instance_id="pod-1"):
                 assert await aiokafka_private.has_lost_its_name(older, member)
+
+    _run(scenario)
+
+
+async def _members(brokers: str, group: str) -> list[Any]:
+    async with admin_of(brokers) as admin:
+        (answer,) = await admin.describe_consumer_groups([group])
+    members: list[Any] = answer.groups[0][5]
+    return members
+
+
+def test_a_consumer_whose_join_waits_for_another_can_leave_at_once(brokers: str) -> None:
+    """If this fails, a worker that is stopped while others join takes all of its time for it, and is killed."""
+
+    async def scenario() -> None:
+        topic, group = fresh("hooks"), fresh("group")
+        await create_topics(brokers, {topic: 1})
+        async with _member(brokers, topic, group, session_timeout_ms=60_000) as at_work:
+            await aiokafka_private.end_coordination(at_work)  # it stays a member, and answers no rebalance
+            assert at_work.assignment()
+            waiting = AIOKafkaConsumer(bootstrap_servers=brokers, group_id=group)
+            await waiting.start()
+            waiting.subscribe([topic])
+            await wait_until(lambda: bool(waiting._coordinator.member_id), within_s=20, what="a join under way")
+            await aiokafka_private.end_coordination(waiting)
+            async with asyncio.timeout(10):
+                await waiting.stop()
+            assert len(await _members(brokers, group)) == 1, "it has left, though it never was a member"
 
     _run(scenario)
 

@@ -13,7 +13,7 @@ from tests.faults.conftest import Report
 from tests.support.faults.choices import GUARANTEES, SEED, STORES, StoreNamed
 from tests.support.faults.crash_points import STEPS
 from tests.support.faults.load import draw_load
-from tests.support.faults.plan import carry_out, die_at, draw_plan, kill, kill_early, terminate
+from tests.support.faults.plan import carry_out, die_at, draw_plan, kill, kill_early, terminate, terminate_early
 from tests.support.faults.run import FaultRun, run_faults
 from tests.support.kafka import wait_until
 from tests.support.protocol_errors import Mishap, ProtocolErrors
@@ -124,7 +124,7 @@ def test_c05_a_worker_told_to_stop_under_load_leaves_the_group_at_once_and_repea
         await run.cluster.wait_ready("east", partitions=4)
         run.cluster.start_again("west")
         await run.cluster.wait_ready("west", partitions=2)
-        await carry_out(run, draw_plan(SEED, [terminate("east")]))
+        await carry_out(run, draw_plan(SEED, [terminate("east"), terminate_early("east"), terminate_early("west")]))
         run.figures.faults.insert(0, "SIGTERM west")
 
     run = run_faults(

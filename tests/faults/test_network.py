@@ -25,7 +25,8 @@ from tests.support.faults.run import FaultRun, Story, run_faults
 from tests.support.faults.stores import RedisUnderTest
 from tests.support.kafka import wait_until
 from tests.support.proxied_broker import ProxiedBroker, proxied_broker
-from tests.support.proxy import Conditions, Flow, TcpProxy
+from tests.support.proxied_link import Conditions, Flow
+from tests.support.proxy import TcpProxy
 from tests.support.redis_server import RedisServer
 from worker.clock import monotonic
 

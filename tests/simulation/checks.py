@@ -12,13 +12,12 @@ from tests.simulation.scoring import ONCE, POINTS, models
 from tests.support.frozen import frozen
 from worker.contracts.partitioner import partition_of
 from worker.pipeline import PARTITION_KEY, Output
-from worker.pipeline.graves import grave_key
+from worker.pipeline.graves import FIRST_CONTACT_BYTE, grave_key
 from worker.scoring.codec import body_of, decode_contact, fire_of
 from worker.scoring.contact import Contact
 from worker.scoring.matching import Matcher
 from worker.scoring.reading import read
 from worker.stores.memory import MemoryStore
-from worker.stream.ports import FIRST_CONTACT_BYTE
 
 if TYPE_CHECKING:
     from tests.simulation.log import Entry

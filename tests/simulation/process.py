@@ -23,8 +23,9 @@ from worker.stream.assignment import Assignment
 from worker.stream.delivery_at_least_once import AtLeastOnce
 from worker.stream.delivery_exactly_once import ExactlyOnce
 from worker.stream.lease import Lease, LeasedDelivery
-from worker.stream.rounds import RoundLimits, Surroundings
+from worker.stream.standstill import Standstill
 from worker.stream.store_access import StoreAccess
+from worker.stream.surroundings import RoundLimits, Surroundings
 from worker.stream.timers import Timers
 from worker.stream.transport import WorkerConsumer
 
@@ -181,6 +182,7 @@ class Process:
             Observer(),  # type: ignore[arg-type]
         )
         self.timers = Timers(self.store, access, self.assignment.owned.values, is_wall=world.plan.time == "wall")
+        self._standstill = Standstill(world.settings, self.assignment.owned.values, self._ask_ends)
         self.app = SimpleNamespace(
             settings=settings_for(world.plan, self.instance_id),
             assignment=self.assignment,
@@ -214,6 +216,13 @@ class Process:
     def note_round(self, partition: int, round_: Round) -> None:
         self.world.check_books(partition, round_)
         self.round_under_way[f"{self.world.settings.app_id}-{partition}"] = (partition, round_)
+
+    def look_at_idle_partitions(self) -> None:
+        """Do now what the real one does each minute."""
+        self.loop.spawn(self._guarded(partial(self._standstill.look, with_idle=True)))
+
+    async def _ask_ends(self, places: list[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return {place: self.broker.logs[place].end for place in places}
 
     # ---- what its tasks do
 

@@ -34,7 +34,9 @@ TEXTS = (
     "tests/README.md",
     "worker/DECISIONS.md",
     "worker/cases/README.md",
+    "worker/operations/README.md",
     "worker/scoring/README.md",
+    "worker/stores/README.md",
     "worker/stream/README.md",
 )
 

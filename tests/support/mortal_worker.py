@@ -109,7 +109,7 @@ def _move_clock() -> None:
 
 def _die_carrying(nth: int) -> None:
     """Let states be carried over in small rounds, and the process die when the *nth* of them is about to be written."""
-    from worker.stream import assignment
+    from worker.stream import carry_over
     from worker.stream.rounds import OwnedPartition
 
     settle = OwnedPartition.settle_round
@@ -122,7 +122,7 @@ def _die_carrying(nth: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         await settle(self)
 
-    assignment._CARRIED_A_ROUND = _CARRIED_A_ROUND
+    carry_over._CARRIED_A_ROUND = _CARRIED_A_ROUND
     OwnedPartition.settle_round = counted  # type: ignore[method-assign]
 
 

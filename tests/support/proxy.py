@@ -9,59 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
-import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Self
 
+from tests.support.proxied_link import Conditions, Flow, Link, abort
 from worker.demo.loopback import LOOPBACK, free_ports
 
 _CHUNK = 64 * 1024
 _UNDER_WAY = 16  # chunks each way; more, and a thin link would be a long queue instead
 _THIN_CHUNK = 4 * 1024
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s: close sends RST
 _ANSWERED_WITHIN_S = 10.0
-
-
-@dataclass(frozen=True)
-class Flow:
-    """
-    How one direction behaves.
-
-    Args:
-        delay_s: Each chunk arrives this much later; the order stays.
-        jitter_s: And up to this much earlier or later, at random.
-        bytes_a_second: At most; 0: no limit.
-        slice_bytes: Chunks of at most this size, each sent by itself; 0: as they come.
-        is_held: Nothing arrives until it is no longer held; then all of it does, as after a network's retransmissions.
-        is_swallowed: Nothing arrives, ever: what was sent meanwhile is gone, as behind a firewall that forgot the connection.
-    """
-
-    delay_s: float = 0.0
-    jitter_s: float = 0.0
-    bytes_a_second: float = 0.0
-    slice_bytes: int = 0
-    is_held: bool = False
-    is_swallowed: bool = False
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """
-    How the link behaves, connections that exist and those to come.
-
-    Args:
-        to_server: From the client to the server.
-        to_client: The other way.
-        refuses: New connections are reset at once.
-    """
-
-    to_server: Flow = field(default_factory=Flow)
-    to_client: Flow = field(default_factory=Flow)
-    refuses: bool = False
 
 
 class TcpProxy:
@@ -85,7 +44,7 @@ class TcpProxy:
         self._failure: BaseException | None = None
         self._conditions = Conditions()
         self._changed = asyncio.Event()
-        self._links: set[_Link] = set()
+        self._links: set[Link] = set()
         self.accepted = 0  # connections so far
         self.passed_bytes = 0  # both ways
 
@@ -225,14 +184,14 @@ class TcpProxy:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         if self._conditions.refuses:
-            _abort(writer)
+            abort(writer)
             return
         try:
             server_reader, server_writer = await asyncio.open_connection(*self._target)
         except OSError:
-            _abort(writer)
+            abort(writer)
             return
-        link = _Link(writer, server_writer)
+        link = Link(writer, server_writer)
         self._links.add(link)
         pumps = {
             asyncio.ensure_future(self._pump(link, reader, server_writer, is_to_server=True)),
@@ -250,7 +209,7 @@ class TcpProxy:
         return self._conditions.to_server if is_to_server else self._conditions.to_client
 
     async def _pump(
-        self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_to_server: bool
+        self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_to_server: bool
     ) -> None:
         """Read on while earlier chunks are still on their way, so that delay costs no bandwidth."""
         under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_UNDER_WAY)
@@ -268,7 +227,7 @@ class TcpProxy:
 
     async def _deliver(
         self,
-        link: _Link,
+        link: Link,
         under_way: asyncio.Queue[tuple[float, bytes]],
         writer: asyncio.StreamWriter,
         *,
@@ -300,35 +259,3 @@ class TcpProxy:
             self.passed_bytes += len(piece)
             # A turn of the loop at least, or the pieces would leave as one.
             await asyncio.sleep(len(piece) / flow.bytes_a_second if flow.bytes_a_second else 0.0)
-
-
-class _Link:
-    """One connection and its continuation."""
-
-    def __init__(self, *writers: asyncio.StreamWriter) -> None:
-        self._writers = writers
-        self.has_lost = False  # bytes that the other side waits for in vain
-        self.is_stranded = False
-        for writer in writers:
-            _connection(writer).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def reset(self) -> None:
-        for writer in self._writers:
-            _abort(writer)
-
-    def close(self) -> None:
-        for writer in self._writers:
-            with suppress(OSError):
-                writer.close()
-
-
-def _connection(writer: asyncio.StreamWriter) -> socket.socket:
-    found: socket.socket = writer.get_extra_info("socket")
-    return found
-
-
-def _abort(writer: asyncio.StreamWriter) -> None:
-    """Close with RST, as a host does that knows nothing of the connection."""
-    with suppress(OSError):
-        _connection(writer).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    writer.transport.abort()

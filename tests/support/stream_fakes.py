@@ -12,8 +12,9 @@ from worker.kafka.txn_offsets import Member
 from worker.pipeline import Round
 from worker.stores.memory import MemoryStore
 from worker.stream.batches import Row
-from worker.stream.rounds import OwnedPartition, RoundLimits, Surroundings
+from worker.stream.rounds import OwnedPartition
 from worker.stream.store_access import StoreAccess
+from worker.stream.surroundings import RoundLimits, Surroundings
 
 OUTPUTS = "outputs"
 
@@ -106,7 +107,7 @@ class Desk:
         self.delivery = HeldDelivery(is_held=is_held)
         self.scoring = CountingPartition(0, None, OUTPUTS, has_timers=has_timers)
         self.access = StoreAccess()
-        surroundings = Surroundings(
+        self.surroundings = Surroundings(
             store=self.store,
             access=self.access,
             delivery=self.delivery,
@@ -115,7 +116,7 @@ class Desk:
             count_busy=lambda: busy,
             observe=lambda partition, *_: self.observed.append(partition),
         )
-        self.one = OwnedPartition(0, self.scoring, 0, None, surroundings)
+        self.one = OwnedPartition(0, self.scoring, 0, None, self.surroundings)
 
     def poll(self, count: int, *, highwater: int | None = None) -> None:
         """Bring *count* more records, of a log that ends there or at *highwater*."""

@@ -1,4 +1,4 @@
-"""--from and --to of commands that read a topic: an offset in each partition, or an instant of Kafka time."""
+"""Places in a topic on the command line: --from and --to, an offset or an instant; PARTITION:OFFSET, one record."""
 
 from __future__ import annotations
 
@@ -30,3 +30,12 @@ def parse_bound(text: str | None, option: str) -> Bound | None:
     except ValueError:
         hint = "write an offset like 1200, or a time with its zone like 2026-03-01T00:00:00Z"
         raise typer.BadParameter(f"{text!r} is neither; {hint}", param_hint=option) from None
+
+
+def parse_place(text: str) -> tuple[int, int]:
+    """Return partition and offset of *text*, a PARTITION:OFFSET; raises a usage error when it is none."""
+    partition, _, offset = text.partition(":")
+    if not all(part.isascii() and part.isdigit() for part in (partition, offset)):
+        hint = "write 3:1042 for the record at offset 1042 of partition 3"
+        raise typer.BadParameter(f"{text!r} is no such place; {hint}", param_hint="PARTITION:OFFSET")
+    return int(partition), int(offset)

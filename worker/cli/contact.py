@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.audit import audit
+from worker.cli.destinations import check_file, written
 from worker.cli.instants import END, parse_as_of
-from worker.cli.options import FINDINGS, Output, OutputOption
-from worker.cli.places import check_file, written
+from worker.cli.options import DRY, FINDINGS, Output, OutputOption, YesOption
+from worker.cli.pages import echo_json
 
 if TYPE_CHECKING:
     from worker.operations.contact_erase import Erasure
@@ -65,7 +66,7 @@ def show(
     )
     document = contact_json(name, stored.partition, found, standing)
     if output is Output.json:
-        _echo_json(document)
+        echo_json(document)
     else:
         for number, one in enumerate(standing):
             lines = standing_lines(name, one)
@@ -93,6 +94,7 @@ def export(
     from worker.export import write_file
     from worker.operations.contact_erase import hash_or_none
     from worker.operations.contact_export import export_contact, is_anything_held
+    from worker.reports.amounts import counted
     from worker.scoring.model_file import load_models
     from worker.settings import load_settings
 
@@ -110,7 +112,7 @@ def export(
             write_file(out, content)
     audit(settings, "contact_exported", contact_hash=hash_or_none(settings, name))
     parts = ("scores", "qualifications", "events", "dead_letters")
-    typer.echo(", ".join(f"{len(document[part]):,} {part.replace('_', ' ')}" for part in parts), err=True)
+    typer.echo(", ".join(counted(len(document[part]), part[:-1].replace("_", " ")) for part in parts), err=True)
     if not is_anything_held(document):
         typer.echo("nothing is held about it", err=True)
         raise typer.Exit(FINDINGS)
@@ -121,7 +123,7 @@ def erase(
     contact_id: ContactId,
     wait: Annotated[bool, typer.Option("--wait", help="wait until the changelog shows that its state is gone")] = False,
     within: Annotated[float, typer.Option(min=1, help="seconds to wait at most")] = 60,
-    yes: Annotated[bool, typer.Option("--yes", help="do it; without it nothing is sent")] = False,
+    yes: YesOption = False,
     output: OutputOption = Output.text,
 ) -> None:
     """
@@ -139,9 +141,9 @@ def erase(
     if not yes:
         partition = asyncio.run(place_of_erasure(settings, name))
         if output is Output.json:
-            _echo_json({"is_dry": True, "topic": settings.input_topic, "partition": partition, "contact_hash": named})
+            echo_json({"is_dry": True, "topic": settings.input_topic, "partition": partition, "contact_hash": named})
         else:
-            typer.echo(f"would send contact.erased to {settings.input_topic}[{partition}]; nothing was sent; add --yes")
+            typer.echo(f"would send contact.erased to {settings.input_topic}[{partition}]; {DRY}")
         return
     done = asyncio.run(send_erasure(settings, name, wait_s=within if wait else 0.0))
     audit(
@@ -149,7 +151,7 @@ def erase(
         contact_hash=named, seen=done.seen,
     )  # fmt: skip
     if output is Output.json:
-        _echo_json({"is_dry": False, "topic": settings.input_topic, **done._asdict(), "contact_hash": named})
+        echo_json({"is_dry": False, "topic": settings.input_topic, **done._asdict(), "contact_hash": named})
     else:
         typer.echo(_said(done, settings.input_topic, within if wait else 0.0))
     if wait and done.seen == "waiting":
@@ -193,9 +195,3 @@ def _named(contact_id: str) -> str:
     except ValueError as error:
         raise typer.BadParameter(f"no contact has such an id: {error}", param_hint="CONTACT_ID") from None
     return name
-
-
-def _echo_json(content: object) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2))

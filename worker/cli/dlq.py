@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.audit import audit
-from worker.cli.bounds import FromOption, ToOption, parse_bound
-from worker.cli.options import Output, OutputOption
+from worker.cli.bounds import FromOption, ToOption, parse_bound, parse_place
+from worker.cli.options import Output, OutputOption, YesOption
+from worker.cli.pages import echo_json
 
 if TYPE_CHECKING:
     from worker.operations.dead_letters import Selection
@@ -20,7 +21,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def dlq() -> None:
-    """Look at dead letters, and send them again."""
+    """List, show and replay dead letters."""
 
 
 class Window(StrEnum):
@@ -71,7 +72,7 @@ def list_letters(
         batches = read_dead_letters(settings, selection, total=total, progress=progress)
         found = overview(batches, limit, None if by is None else WINDOWS[by])
     if output is Output.json:
-        _echo_json(overview_document(found, settings.dlq_topic))
+        echo_json(overview_document(found, settings.dlq_topic))
     else:
         print_overview(found, settings.dlq_topic)
 
@@ -93,18 +94,16 @@ def show(
     from worker.operations.dead_letters import one_dead_letter
     from worker.settings import load_settings
 
-    partition, colon, offset = place.partition(":")
-    if not (colon and partition.isascii() and partition.isdigit() and offset.isascii() and offset.isdigit()):
-        raise typer.BadParameter(f"{place!r} is no PARTITION:OFFSET, like 0:17", param_hint="PARTITION:OFFSET")
+    partition, offset = parse_place(place)
     settings = load_settings(os.environ)
-    letter = one_dead_letter(settings, int(partition), int(offset))
+    letter = one_dead_letter(settings, partition, offset)
     if reveal:
         audit(
             settings, "dead_letter_revealed", topic=settings.dlq_topic, partition=letter.partition, offset=letter.offset
         )
     document = letter_document(letter) | insides(letter, is_revealed=reveal)
     if output is Output.json:
-        _echo_json(document)
+        echo_json(document)
     else:
         print_letter(document)
 
@@ -120,7 +119,7 @@ def replay(
         int, typer.Option(min=1, help="leave a letter that was refused again after so many replays")
     ] = 3,
     again: Annotated[bool, typer.Option("--again", help="send those too that were sent before")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="do it; without it nothing is sent")] = False,
+    yes: YesOption = False,
     output: OutputOption = Output.text,
 ) -> None:
     """
@@ -146,13 +145,7 @@ def replay(
                 codes=dict(outcome.sent), passed_over=sum(outcome.passed.values()), is_again=again,
             )  # fmt: skip
     if output is Output.json:
-        _echo_json({"is_dry": not yes, "sent": dict(outcome.sent), "passed_over": dict(outcome.passed)})
+        echo_json({"is_dry": not yes, "sent": dict(outcome.sent), "passed_over": dict(outcome.passed)})
     else:
         for line in outcome_lines(outcome, settings, is_dry=not yes):
             typer.echo(line)
-
-
-def _echo_json(content: object) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2))

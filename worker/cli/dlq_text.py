@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from worker.cases.wording import printable
+from worker.cli.options import DRY
 from worker.cli.pages import page
 from worker.cli.tables import Column, print_table
 from worker.contracts.instants import format_instant
@@ -34,7 +35,7 @@ def outcome_lines(outcome: Outcome, settings: Settings, *, is_dry: bool) -> Iter
     for reason, letters in outcome.passed.items():
         yield f"{letters:,} passed over: {reason}"
     if is_dry and sent:
-        yield "nothing was sent; add --yes to send them"
+        yield DRY
 
 
 def overview_document(found: Overview, topic: str) -> dict[str, Any]:
@@ -125,7 +126,6 @@ def print_overview(found: Overview, topic: str) -> None:
 
 
 def _print_newest(console: Console, found: Overview) -> None:
-
     if not found.newest:
         return
     columns = (

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.options import FINDINGS, Output, OutputOption
+from worker.cli.pages import echo_json, page
+from worker.cli.tables import Column, print_table
 
 if TYPE_CHECKING:
     from worker.operations.group_lag import GroupLag, PartitionLag
@@ -35,9 +37,7 @@ def lag(
     found = asyncio.run(read_lag(load_settings(os.environ)))
     findings = [*found.problems, *_beyond(found, max_records, max_seconds)]
     if output is Output.json:
-        import orjson
-
-        typer.echo(orjson.dumps(lag_document(found) | {"findings": findings}, option=orjson.OPT_INDENT_2))
+        echo_json(lag_document(found) | {"findings": findings})
     else:
         print_lag(found)
     for line in findings:
@@ -87,8 +87,6 @@ def _partition_document(one: PartitionLag, at_ms: int) -> dict[str, Any]:
 
 def print_lag(found: GroupLag) -> None:
     """Print *found* as a table."""
-    from worker.cli.pages import page
-    from worker.cli.tables import Column, print_table
     from worker.reports.amounts import counted
 
     console = page()

@@ -7,6 +7,7 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from worker import __version__
 from worker.cli import contact, dlq, model, offsets, replay, send, settings, topics
@@ -18,21 +19,34 @@ from worker.errors import WorkerError
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 
+
+class InOrder(TyperGroup):
+    """Lists commands in the order in which somebody meets them: those who write models, then those who run workers."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        """Return the names of all commands."""
+        return [*_ORDER, *(name for name in self.commands if name not in _ORDER)]
+
+
+_ORDER = ("demo", "replay", "model", "run", "send", "settings", "topics", "lag", "dlq", "offsets", "contact")
+
 app = typer.Typer(
+    cls=InOrder,
     help="Score leads from a stream of interactions, and tell sales which are ready.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run)
-app.command()(demo)
-app.command()(send.send)
-app.command()(replay.replay)
-app.command()(lag)
-app.command()(settings.settings)
-app.add_typer(model.app, name="model", help="Write, check, test, explain, fit, show, list and drop scoring models.")
-app.add_typer(topics.app, name="topics", help="Plan, create and check the topics.")
+# Short enough for one line of a narrow terminal; the first sentences of the commands say more.
+app.command(short_help="Score events until told to stop.")(run)
+app.command(short_help="Watch a real Kafka, a worker and simulated traffic.")(demo)
+app.command(short_help="Send one event, or a file of events, to the input topic.")(send.send)
+app.command(short_help="Score a recorded history without a worker.")(replay.replay)
+app.command(short_help="Show how far each partition is behind, and who owns it.")(lag)
+app.command(short_help="Show every setting, its value and its origin.")(settings.settings)
+app.add_typer(model.app, name="model", help="Write, check, test, explain, fit, show, list and drop models.")
+app.add_typer(topics.app, name="topics", help="Plan, create and check topics, their permissions and epoch.")
 app.add_typer(dlq.app, name="dlq", help="List, show and replay dead letters.")
 app.add_typer(offsets.app, name="offsets", help="Show where partitions stand, and pass over records.")
 app.add_typer(contact.app, name="contact", help="Show, dump, export and erase contacts.")

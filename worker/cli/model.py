@@ -14,7 +14,7 @@ from worker.cli.model_fit import fit
 from worker.cli.model_lint import explain_code, lint
 from worker.cli.model_new import new
 from worker.cli.options import FINDINGS, USAGE, Output, OutputOption
-from worker.cli.pages import page
+from worker.cli.pages import echo_json, page
 from worker.contracts.instants import format_duration
 from worker.errors import ModelError
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
     from worker.scoring.model import Model
 
-app = typer.Typer(help="Write, check, test, explain, fit, show, list and drop scoring models.", no_args_is_help=True)
+app = typer.Typer(help="Write, check, test, explain, fit, show, list and drop models.", no_args_is_help=True)
 
-app.command()(lint)
-app.command("explain-code")(explain_code)
-app.command()(new)
-app.command("test")(run_cases)
-app.command()(explain)
-app.command()(fit)
-app.command()(drop)
+# In the order in which a model comes to be; a line each on a narrow terminal.
+app.command(short_help="Write a commented model to begin with.")(new)
+app.command(short_help="List mistakes, and what would hardly do as meant.")(lint)
+app.command("explain-code", short_help="Say why a finding of lint matters.")(explain_code)
+app.command("test", short_help="Hold the cases beside each model against it.")(run_cases)
+app.command(short_help="Say why a contact's score is what it is, line by line.")(explain)
+app.command(short_help="Propose points from history.")(fit)
 
 
-@app.command()
+@app.command(short_help="Show rules, groups, tiers and thresholds of one model.")
 def show(
     source: Annotated[str, typer.Argument(metavar="NAME|FILE", help="name of a shipped model, or a model file")],
     output: OutputOption = Output.text,
@@ -48,25 +48,27 @@ def show(
     except ModelError as error:
         raise _refused(error) from None
     if output is Output.json:
-        typer.echo(json.dumps({"digest": model.digest, "content": content}, indent=2, ensure_ascii=False))
+        echo_json({"digest": model.digest, "content": content})
         return
     _print_model(page(), model, content)
 
 
-@app.command("list")
+@app.command("list", short_help="List the models that come with the worker.")
 def list_models(output: OutputOption = Output.text) -> None:
     """List the models that come with the worker, with version and digest."""
     from worker.scoring.model_file import load_model, shipped_models
 
     models = [load_model(name) for name in shipped_models()]
     if output is Output.json:
-        rows = [{"model": one.name, "version": one.version, "digest": one.digest} for one in models]
-        typer.echo(json.dumps(rows))
+        echo_json([{"model": one.name, "version": one.version, "digest": one.digest} for one in models])
         return
     table = _table("model", "version", "digest", "rules")
     for one in models:
         table.add_row(one.name, str(one.version), one.digest, str(len(one.rules)))
     page().print(table)
+
+
+app.command(short_help="Remove stored states of a model that is no longer loaded.")(drop)
 
 
 def _refused(error: ModelError) -> typer.Exit:

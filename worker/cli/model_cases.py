@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.options import FINDINGS, USAGE, Output, OutputOption
+from worker.cli.pages import echo_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ def run_cases(
     if junit is not None:
         _write(junit, junit_xml(suites, now_ms()))
     if output is Output.json:
-        _echo_json([suite_json(suite) for suite in suites])
+        echo_json([suite_json(suite) for suite in suites])
     else:
         for suite in suites:
             for line in suite_lines(suite):
@@ -97,12 +98,6 @@ def _write(path: Path, content: bytes) -> None:
     except OSError as error:
         typer.echo(f"{path}: cannot be written: {error.strerror or error}", err=True)
         raise typer.Exit(USAGE) from None
-
-
-def _echo_json(content: object) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
 
 
 def _summary(suites: Sequence[Suite]) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from worker.cli.instants import END, parse_as_of
 from worker.cli.options import FINDINGS, USAGE, Output, OutputOption
+from worker.cli.pages import echo_json
 
 if TYPE_CHECKING:
     from worker.cases.case import Case
@@ -58,7 +59,7 @@ def explain(
     ahead = outlook(scored, outcome.fold, outcome.latch, told.at_ms)
     if output is Output.json:
         facts = {"contact_id": told.contact_id, "events": told.events, "refused_lines": told.refused}
-        _echo_json(explained_json(scored, outcome, ahead) | facts | {"transitions": outcome.transitions})
+        echo_json(explained_json(scored, outcome, ahead) | facts | {"transitions": outcome.transitions})
         return
     name = told.contact_id if case is None else f'case "{case}"'
     transitions = [transition_words(one) for one in outcome.transitions]
@@ -119,9 +120,3 @@ def _case_instant(case: Case, as_of: str) -> int:
         return parse_at(as_of, case.start_ms, case.events[-1].at_ms if case.events else case.start_ms)
     except ValueError:
         raise typer.BadParameter(f"{as_of!r} is no instant; write END, {EXAMPLES}", param_hint="--as-of") from None
-
-
-def _echo_json(content: object) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))

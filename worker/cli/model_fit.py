@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import orjson
 import typer
 
+from worker.cli.destinations import check_file, written
 from worker.cli.pages import page
-from worker.cli.places import check_file, written
 from worker.cli.tables import Column, print_table
 
 if TYPE_CHECKING:

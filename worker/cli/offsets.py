@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.audit import audit
-from worker.cli.options import USAGE, Output, OutputOption
+from worker.cli.bounds import parse_place
+from worker.cli.options import DRY, Output, OutputOption, YesOption
+from worker.cli.pages import echo_json, page
+from worker.cli.tables import Column, print_table
 
 if TYPE_CHECKING:
     from worker.operations.position_change import Change, Decide, Standing
@@ -17,12 +20,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-Yes = Annotated[bool, typer.Option("--yes", help="do it; else only show what would be done")]
-
 
 @app.callback()
 def offsets() -> None:
-    """Show and change where partitions of the input topic stand."""
+    """Show where partitions of the input topic stand, and pass over records."""
 
 
 @app.command()
@@ -37,24 +38,28 @@ def show(output: OutputOption = Output.text) -> None:
 
     standings = asyncio.run(look(load_settings(os.environ)))
     if output is Output.json:
-        _echo([_document(one) for one in standings])
+        echo_json([_document(one) for one in standings])
         return
-    from rich.table import Table
-
-    from worker.cli.pages import page
-
-    table = Table("partition", "next offset", "epoch", "first", "end", "state")
-    for one in standings:
-        epoch = "" if one.row is None else str(one.row.epoch)
-        table.add_row(str(one.partition), str(one.next_offset), epoch, str(one.first), str(one.end), _state(one))
-    page().print(table)
+    columns = [Column(head, is_number=True) for head in ("partition", "next offset", "epoch", "first", "end")]
+    rows = [
+        (
+            str(one.partition),
+            str(one.next_offset),
+            "-" if one.row is None else str(one.row.epoch),
+            str(one.first),
+            str(one.end),
+            _state(one),
+        )
+        for one in standings
+    ]
+    print_table(page(), [*columns, Column("state", least=20)], rows)
 
 
 @app.command()
 def skip(
     place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="the next record of a partition")],
     through: Annotated[int | None, typer.Option(min=0, help="last offset to pass over; else OFFSET alone")] = None,
-    yes: Yes = False,
+    yes: YesOption = False,
     output: OutputOption = Output.text,
 ) -> None:
     """
@@ -66,7 +71,7 @@ def skip(
     from worker.operations.position_change import skip as pass_over
     from worker.settings import load_settings
 
-    partition, offset = _parse(place)
+    partition, offset = parse_place(place)
     last = offset if through is None else through
     changes = change(
         load_settings(os.environ),
@@ -100,25 +105,15 @@ def change(settings: Settings, partitions: list[int] | None, decide: Decide, not
 def show_changes(changes: list[Change], output: Output, *, done: bool) -> None:
     """Print *changes*, which are *done* or only planned."""
     if output is Output.json:
-        _echo({"done": done, "changes": [one._asdict() for one in changes]})
+        echo_json({"done": done, "changes": [one._asdict() for one in changes]})
         return
     for one in changes:
-        typer.echo(f"partition {one.partition}: offset {one.from_offset} -> {one.to_offset}, epoch {one.epoch}")
+        ahead = f", {one.passed_over[0]} ahead will be passed over" if one.passed_over else ""
+        typer.echo(f"partition {one.partition}: offset {one.from_offset} -> {one.to_offset}, epoch {one.epoch}{ahead}")
     if not changes:
         typer.echo("nothing to change")
     elif not done:
-        typer.echo("nothing was changed; repeat with --yes", err=True)
-
-
-def _parse(place: str) -> tuple[int, int]:
-    partition, _, offset = place.partition(":")
-    if not (partition.isdecimal() and offset.isdecimal()):
-        typer.echo(
-            f"PARTITION:OFFSET: {place!r} is no such place; write 3:1042 for the record at offset 1042 of partition 3",
-            err=True,
-        )
-        raise typer.Exit(USAGE)
-    return int(partition), int(offset)
+        typer.echo(DRY)
 
 
 def _state(one: Standing) -> str:
@@ -138,9 +133,3 @@ def _document(one: Standing) -> dict[str, Any]:
         "end": one.end,
         "state": _state(one),
     }
-
-
-def _echo(document: object) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))

@@ -21,3 +21,9 @@ class Output(StrEnum):
 
 
 OutputOption = Annotated[Output, typer.Option("--output", help="text for people, json for programs")]
+
+YesOption = Annotated[
+    bool, typer.Option("--yes", help="do it; without it nothing is changed, and what would be is said")
+]
+DRY = "nothing was changed; add --yes"
+"""What each command that changes something says without it."""

@@ -22,7 +22,7 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
     (0, "Done."),
     (1, "Done, and something was found (lint, check, differences)."),
     (2, "The command line was wrong."),
-    (69, "Kafka or the store could not be reached in time."),
+    (69, "Kafka or the store could not be reached in time, or the disk of the state is full."),
     (70, "Restart me: fenced, another writer, or a watchdog; nothing is lost."),
     (78, "Configuration: a setting, a model file or stored state cannot be used; a restart alone will not help."),
     (130, "Interrupted."),

@@ -6,14 +6,13 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import orjson
 import typer
 
+from worker.cli.destinations import check_file, check_folder, written
 from worker.cli.history import parse_history, shown_history
 from worker.cli.instants import END, parse_as_of, parse_time
 from worker.cli.options import FINDINGS
-from worker.cli.pages import page
-from worker.cli.places import check_file, check_folder, written
+from worker.cli.pages import echo_json, page
 from worker.contracts.instants import format_instant
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def replay(
     if output == "json":
         from worker.reports.document import document
 
-        typer.echo(orjson.dumps(document(report), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+        echo_json(document(report))
     else:
         from worker.cli.replay_text import print_report
 
@@ -167,7 +166,7 @@ def _nothing(output: str, empty: Replay) -> typer.Exit:
     from worker.reports.refusals import refusal_lines
 
     if output == "json":
-        typer.echo(orjson.dumps(empty_document(empty.refused), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+        echo_json(empty_document(empty.refused))
     when = "" if empty.as_of_ms is None else f" up to {format_instant(empty.as_of_ms)}"
     typer.echo(f"no events in this history{when}: there is nothing to score", err=True)
     for line in refusal_lines(empty.refused):

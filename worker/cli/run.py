@@ -35,10 +35,16 @@ def _logged(error: ConfigError) -> int:
     import logging
 
     from worker.logs import configure, log_event
+    from worker.stream.fatal import describe
 
     configure("json")
     code = error.exit_code
     log_event(
-        logging.getLogger(__name__), logging.CRITICAL, "worker_ends", exit_code=code, code=error.code, reason=str(error)
+        logging.getLogger(__name__),
+        logging.CRITICAL,
+        "worker_ends",
+        exit_code=code,
+        code=error.code,
+        reason=describe(error),
     )
     return code

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import orjson
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.pages import page
+from worker.cli.options import Output, OutputOption
+from worker.cli.pages import echo_json, page
 from worker.errors import ConfigError
 from worker.settings import load_settings
 
@@ -19,15 +18,8 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 
-class Output(StrEnum):
-    """For people or for programs."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def settings(
-    output: Annotated[Output, typer.Option(help="text for people, json for programs")] = Output.TEXT,
+    output: OutputOption = Output.text,
 ) -> None:
     """Show every setting, its value and its origin; secrets stay hidden. Exits 78 when the variables cannot be used."""
     try:
@@ -35,8 +27,8 @@ def settings(
     except ConfigError as exc:
         typer.echo(f"{exc.code}: {exc}", err=True)
         raise typer.Exit(exc.exit_code) from exc
-    if output is Output.JSON:
-        typer.echo(orjson.dumps(_document(loaded), option=orjson.OPT_INDENT_2))
+    if output is Output.json:
+        echo_json(_document(loaded))
     else:
         page().print(_table(loaded))
 

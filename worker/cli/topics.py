@@ -5,32 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 from rich.table import Table
 
-from worker.cli.offsets import Yes
-from worker.cli.pages import page
+from worker.cli.options import FINDINGS, Output, OutputOption, YesOption
+from worker.cli.pages import echo_json, page
 from worker.settings import load_settings
 
 if TYPE_CHECKING:
-    from worker.kafka.topics import TopicSpec
+    from worker.kafka.topic_plan import TopicSpec
     from worker.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
 
-class Output(StrEnum):
-    """For people or for programs."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-_Output = Annotated[Output, typer.Option(help="text for people, json for programs")]
 _Partitions = Annotated[int | None, typer.Option(min=1, help="partitions of new topics; else LEADSCORE_PARTITIONS")]
 _Replication = Annotated[int | None, typer.Option(min=1, help="replicas of new topics; else LEADSCORE_REPLICATION")]
 
@@ -54,8 +44,8 @@ def _document(specs: list[TopicSpec]) -> list[dict[str, Any]]:
 
 
 def _show(specs: list[TopicSpec], output: Output) -> None:
-    if output is Output.JSON:
-        typer.echo(orjson.dumps(_document(specs), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+    if output is Output.json:
+        echo_json(_document(specs))
         return
     table = Table("topic", "for", "partitions", "replicas", "configuration")
     for spec in specs:
@@ -65,11 +55,11 @@ def _show(specs: list[TopicSpec], output: Output) -> None:
 
 
 @app.command()
-def plan(partitions: _Partitions = None, replication: _Replication = None, output: _Output = Output.TEXT) -> None:
+def plan(partitions: _Partitions = None, replication: _Replication = None, output: OutputOption = Output.text) -> None:
     """Show the topics that the settings call for, without asking the cluster."""
-    from worker.kafka import topics
+    from worker.kafka import topic_plan
 
-    _show(topics.plan(_settings(partitions, replication)), output)
+    _show(topic_plan.plan(_settings(partitions, replication)), output)
 
 
 @app.command()
@@ -78,7 +68,7 @@ def acls(
     command: Annotated[
         list[str] | None, typer.Option(help="a command of leadscore, such as run; repeatable; else all")
     ] = None,
-    output: _Output = Output.TEXT,
+    output: OutputOption = Output.text,
 ) -> None:
     """Show what a user of Kafka must be allowed to do, and the commands that allow it, without asking the cluster."""
     from worker.kafka.acls import COMMANDS, acl_lines, grants
@@ -87,9 +77,8 @@ def acls(
     if unknown := [one for one in command or () if one not in COMMANDS]:
         raise typer.BadParameter(f"{unknown[0]!r} does not talk to Kafka; one of: {', '.join(COMMANDS)}")
     wanted = {one: grants(loaded, one) for one in command or COMMANDS}
-    if output is Output.JSON:
-        document = {one: [grant._asdict() for grant in of_it] for one, of_it in wanted.items()}
-        typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    if output is Output.json:
+        echo_json({one: [grant._asdict() for grant in of_it] for one, of_it in wanted.items()})
         return
     for one, of_it in wanted.items():
         typer.echo(f"# {one}")
@@ -98,51 +87,56 @@ def acls(
 
 
 @app.command()
-def create(partitions: _Partitions = None, replication: _Replication = None, output: _Output = Output.TEXT) -> None:
+def create(
+    partitions: _Partitions = None, replication: _Replication = None, output: OutputOption = Output.text
+) -> None:
     """Create the topics that are missing; those that exist stay as they are."""
     from worker.kafka import topics
 
     created = asyncio.run(topics.create(_settings(partitions, replication)))
-    if created or output is Output.JSON:
+    if created or output is Output.json:
         _show(created, output)
     typer.echo(f"{len(created)} created", err=True)
 
 
 @app.command()
-def check(output: _Output = Output.TEXT) -> None:
+def check(output: OutputOption = Output.text) -> None:
     """List what keeps a worker from running on the cluster's topics, exit 1 if anything does; and what is better changed."""
     from worker.kafka import topics
 
     findings, advice = asyncio.run(topics.examine(load_settings(os.environ)))
-    if output is Output.JSON:
+    if output is Output.json:
         levels = {"error": findings, "warning": advice}
-        found = [one._asdict() | {"level": level} for level, ones in levels.items() for one in ones]
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        echo_json([one._asdict() | {"level": level} for level, ones in levels.items() for one in ones])
     else:
         for one in findings:
             typer.echo(f"{one.topic}: {one.problem}\n  fix: {one.fix}")
         for one in advice:
             typer.echo(f"{one.topic}: warning: {one.problem}\n  fix: {one.fix}")
     typer.echo(f"{len(findings)} found, {len(advice)} warnings" if advice else f"{len(findings)} found", err=True)
-    raise typer.Exit(1 if findings else 0)
+    raise typer.Exit(FINDINGS if findings else 0)
 
 
 @app.command()
 def epoch(
     raise_: Annotated[bool, typer.Option("--raise", help="the input topic was made anew: read it from its beginning")],
-    yes: Yes = False,
-    output: Output = Output.TEXT,
+    yes: YesOption = False,
+    output: OutputOption = Output.text,
 ) -> None:
     """
     Begin a new epoch of the input topic, after it was deleted and created again: scores are kept, offsets begin anew.
 
-    Workers restart by themselves. Exits 0; 69 when no broker answers; 78 when there is no such topic.
+    Of a topic that was not made anew this counts every record again. A worker that runs restarts by itself when it next writes.
+    Without --yes it only says what it would do. Exits 0; 69 when no broker answers; 78 when there is no such topic.
     """
     from worker.cli import offsets
-    from worker.cli.options import Output as Form
     from worker.operations.position_change import raise_epoch
 
     if not raise_:
         raise typer.BadParameter("say --raise to begin a new epoch; `leadscore offsets show` tells the present one")
     changes = offsets.change(load_settings(os.environ), None, raise_epoch, "topics epoch --raise", yes=yes)
-    offsets.show_changes(changes, Form(output.value), done=yes)
+    offsets.show_changes(changes, output, done=yes)
+    if changes and not yes:
+        typer.echo(
+            "only for a topic that was deleted and created again: of any other, every record counts again", err=True
+        )

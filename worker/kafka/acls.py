@@ -175,6 +175,7 @@ _GRANTS = {
     "dlq replay": _letters_again,
     "offsets show": _standing,
     "offsets skip": _position,
+    "model drop": _position,
     "contact show": _dump,
     "contact dump": _dump,
     "contact export": _export,

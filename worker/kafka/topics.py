@@ -1,13 +1,13 @@
-"""The topics of a worker: what they must be like, what is wrong with those that exist, and their creation."""
+"""The topics of a worker on its cluster: looked at, judged and created."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -19,11 +19,20 @@ from worker.kafka.acls import grants
 from worker.kafka.authorized_operations import allowed_operations
 from worker.kafka.refusals import raise_refusal, refusal_of
 from worker.kafka.security import client_options
-from worker.kafka.topic_advice import advice
+from worker.kafka.topic_plan import (
+    ACLS_FIX,
+    CREATE_FIX,
+    DEFAULT_MESSAGE_BYTES,
+    Existing,
+    Finding,
+    TopicSpec,
+    advise,
+    judge,
+    plan,
+)
 from worker.logs import log_event
 
 if TYPE_CHECKING:
-    from worker.kafka.acls import Grant
     from worker.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -31,154 +40,6 @@ _log = logging.getLogger(__name__)
 CONNECT_WITHIN_S = 30.0
 _RETRY_S = 0.5
 _SHOWN_WITHIN_S = 60.0
-_CREATE = "create it with `leadscore topics create`"
-_ACLS = "allow it; `leadscore topics acls` lists what a worker's user needs"
-
-Role = Literal["input", "qualifications", "scores", "dead letters", "changelog"]
-
-_DEFAULT_MESSAGE_BYTES = 1_048_588  # the broker's default
-_DEAD_LETTER_HEADERS_BYTES = 64 * 1024
-_CHANGELOG_MESSAGE_BYTES = 2 * 1024 * 1024
-_HOUR_MS = 3_600_000
-_DAY_MS = 24 * _HOUR_MS
-
-
-@dataclass(frozen=True)
-class TopicSpec:
-    """A topic as it has to be. *configs* are what it is created with; a check looks at what correctness hangs on."""
-
-    role: Role
-    name: str
-    partitions: int
-    replication: int
-    cleanup: Literal["delete", "compact"]
-    configs: Mapping[str, str] = field(default_factory=dict)
-    least_message_bytes: int = 0  # what max.message.bytes has to allow
-
-    def created_with(self) -> dict[str, str]:
-        """Return every configuration that the topic is created with."""
-        replicas = str(max(1, self.replication - 1))  # one broker may be away and writes go on
-        return {"cleanup.policy": self.cleanup, "min.insync.replicas": replicas, **self.configs}
-
-
-class Existing(NamedTuple):
-    """A topic as it is."""
-
-    partitions: int
-    configs: Mapping[str, str]  # empty when we may not see them
-    operations: frozenset[str] | None = None  # what this user may do with it; None: the brokers do not say
-    is_hidden: bool = False  # this user may not see it, if it is there
-
-
-class Finding(NamedTuple):
-    """Something about a topic that keeps a worker from running, or that an operator may regret."""
-
-    topic: str
-    problem: str
-    fix: str
-
-
-def plan(settings: Settings, source_message_bytes: int = _DEFAULT_MESSAGE_BYTES) -> list[TopicSpec]:
-    """
-    Return the topics that *settings* call for, the input first.
-
-    Args:
-        settings: Names, partitions and replication.
-        source_message_bytes: The input topic's max.message.bytes; dead letters are as large, and carry more headers.
-    """
-    count, replicas = settings.partitions, settings.replication
-    dead_letter_bytes = source_message_bytes + _DEAD_LETTER_HEADERS_BYTES
-    specs = [
-        TopicSpec(
-            "input",
-            settings.input_topic,
-            count,
-            replicas,
-            "delete",
-            # A producer's clock must not decide how far into the future its events may lie.
-            {"message.timestamp.type": "LogAppendTime"},
-        ),
-        TopicSpec(
-            "qualifications",
-            settings.qualifications_topic,
-            count,
-            replicas,
-            "delete",
-            {"retention.ms": str(365 * _DAY_MS)},
-        ),
-        TopicSpec("scores", settings.scores_topic, count, replicas, "compact"),
-        TopicSpec(
-            "dead letters",
-            settings.dlq_topic,
-            count,
-            replicas,
-            "delete",
-            {"retention.ms": str(30 * _DAY_MS), "max.message.bytes": str(dead_letter_bytes)},
-            dead_letter_bytes,
-        ),
-        TopicSpec(
-            "changelog",
-            settings.changelog_topic,
-            count,
-            replicas,
-            "compact",
-            # The lag keeps a good row for an hour beside one that a worker wrote which was cut off.
-            {"max.message.bytes": str(_CHANGELOG_MESSAGE_BYTES), "min.compaction.lag.ms": str(_HOUR_MS)},
-            _CHANGELOG_MESSAGE_BYTES,
-        ),
-    ]
-    return [spec for spec in specs if spec.name]
-
-
-def judge(specs: Sequence[TopicSpec], existing: Mapping[str, Existing], needed: Sequence[Grant] = ()) -> list[Finding]:
-    """
-    Return what is wrong with *existing*, in the order of *specs*. The input's partition count is the measure for all.
-
-    *needed* is what a worker's user must be allowed to do with the topics.
-    """
-    source = existing.get(specs[0].name)
-    count = specs[0].partitions if source is None or source.is_hidden else source.partitions
-    found: list[Finding] = []
-    for spec in specs:
-        there = existing.get(spec.name)
-        if there is None:
-            found.append(Finding(spec.name, f"the {spec.role} topic does not exist", _CREATE))
-            continue
-        needs = dict.fromkeys(one.operation for one in needed if (one.resource, one.name) == ("topic", spec.name))
-        if there.is_hidden:
-            found.append(Finding(spec.name, f"this user may not see it; it needs {', '.join(needs)}", _ACLS))
-            continue
-        if there.operations is not None:
-            lacking = [operation for operation in needs if operation not in there.operations]
-            found += [Finding(spec.name, f"this user lacks the permission {operation}", _ACLS) for operation in lacking]
-        if there.partitions != count:
-            found.append(
-                Finding(
-                    spec.name,
-                    f"it has {there.partitions} partitions, {specs[0].name} has {count}",
-                    "make it anew with as many; a contact's records must lie in partitions of one number everywhere",
-                )
-            )
-        found += _judge_configs(spec, there.configs)
-    return found
-
-
-def _judge_configs(spec: TopicSpec, configs: Mapping[str, str]) -> list[Finding]:
-    found = []
-    policy = configs.get("cleanup.policy")
-    if policy is not None and policy != spec.cleanup:
-        lost = "compaction loses all but one record a contact" if spec.cleanup == "delete" else "state would be deleted"
-        found.append(Finding(spec.name, f"cleanup.policy is {policy}: {lost}", f"set cleanup.policy={spec.cleanup}"))
-    allowed = configs.get("max.message.bytes")
-    if allowed is not None and int(allowed) < spec.least_message_bytes:
-        found.append(
-            Finding(
-                spec.name,
-                f"max.message.bytes is {allowed}, records of up to {spec.least_message_bytes} are written",
-                f"set max.message.bytes={spec.least_message_bytes}",
-            )
-        )
-    return found
 
 
 async def check(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> list[Finding]:
@@ -206,21 +67,11 @@ async def examine(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> 
     return judge(specs, existing, needed), advise(specs, existing)
 
 
-def advise(specs: Sequence[TopicSpec], existing: Mapping[str, Existing]) -> list[Finding]:
-    """Return what an operator may regret of *existing*, in the order of *specs*."""
-    return [
-        Finding(spec.name, problem, fix)
-        for spec in specs
-        if spec.name in existing
-        for problem, fix in advice(spec.role, existing[spec.name].configs)
-    ]
-
-
 async def message_bytes(settings: Settings, topic: str) -> int:
     """Return how large a batch *topic* takes; what it takes by default where we may not see its configuration."""
     async with _admin(settings, CONNECT_WITHIN_S) as admin:
         configs = await _configs(admin, [topic])
-    return int(configs.get(topic, {}).get("max.message.bytes", _DEFAULT_MESSAGE_BYTES))
+    return int(configs.get(topic, {}).get("max.message.bytes", DEFAULT_MESSAGE_BYTES))
 
 
 async def create(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> list[TopicSpec]:
@@ -237,7 +88,7 @@ async def create(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> l
         specs, existing = await _look(admin, settings)
         hidden = [spec.name for spec in specs if spec.name in existing and existing[spec.name].is_hidden]
         if hidden:
-            raise ConfigError(where=", ".join(hidden), problem="this user may not see whether it exists", fix=_ACLS)
+            raise ConfigError(where=", ".join(hidden), problem="this user may not see whether it exists", fix=ACLS_FIX)
         missing = [spec for spec in specs if spec.name not in existing]
         if specs[0].name in existing:
             missing = [replace(spec, partitions=existing[specs[0].name].partitions) for spec in missing]
@@ -264,7 +115,7 @@ async def ensure(settings: Settings, *, within_s: float = CONNECT_WITHIN_S) -> N
             where="topics",
             problem="; ".join(f"{one.topic}: {one.problem}" for one in findings),
             fix="; ".join(dict.fromkeys(one.fix for one in findings))
-            + (", or set LEADSCORE_CREATE_TOPICS=true" if any(one.fix == _CREATE for one in findings) else ""),
+            + (", or set LEADSCORECREATE_FIX_TOPICS=true" if any(one.fix == CREATE_FIX for one in findings) else ""),
         )
 
 
@@ -319,7 +170,7 @@ async def _look(admin: AIOKafkaAdminClient, settings: Settings) -> tuple[list[To
     }
     source = existing.get(settings.input_topic)
     allowed = source.configs.get("max.message.bytes") if source else None
-    return plan(settings, int(allowed) if allowed else _DEFAULT_MESSAGE_BYTES), existing
+    return plan(settings, int(allowed) if allowed else DEFAULT_MESSAGE_BYTES), existing
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -343,7 +194,7 @@ async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> Non
             raise ConfigError(
                 where=topic,
                 problem=f"it could not be created: {text[0] if text and text[0] else for_code(code).__name__}",
-                fix=_ACLS
+                fix=ACLS_FIX
                 if code == TopicAuthorizationFailedError.errno
                 else "see LEADSCORE_REPLICATION and LEADSCORE_PARTITIONS, or create it by hand (`leadscore topics plan`)",
             )

@@ -10,8 +10,9 @@ from worker.contracts.partitioner import partition_of
 from worker.errors import ConfigError
 from worker.kafka.aiokafka_private import high_watermarks
 from worker.kafka.clients import places_of, started_consumer
-from worker.pipeline import PARTITION_KEY, PartitionRow, PipelineOptions, decode_partition_row, fence_of
-from worker.pipeline.graves import grave_key
+from worker.pipeline import PARTITION_KEY, PartitionRow, PipelineOptions, decode_partition_row
+from worker.pipeline.graves import FIRST_CONTACT_BYTE, grave_key
+from worker.pipeline.newest import take_row
 from worker.pipeline.rows import GRAVES_KEY, MODEL_KEY, load_lineage
 from worker.pipeline.terms import check_models, older_versions
 
@@ -101,13 +102,8 @@ async def read_contact(
 
 
 def _take(held: dict[bytes, bytes], name: bytes, value: bytes | None, grave: bytes) -> None:
-    """Keep *value* unless a higher fence is known; a tombstone forgets what is no newer than the gravestone before it."""
-    if value is None:
-        is_newer = name in held and grave in held and fence_of(held[grave]) <= fence_of(held[name])
-        if not is_newer:
-            held.pop(name, None)
-    elif name not in held or fence_of(value) >= fence_of(held[name]):
-        held[name] = value
+    """Keep *value* as a restore would; only a contact's own rows are as old as its gravestone."""
+    take_row(held, name, value, held.get(grave) if name[0] >= FIRST_CONTACT_BYTE else None)
 
 
 def _check_erasure_key(row: PartitionRow | None, secret: bytes, topic: str, *, has_graves: bool) -> None:

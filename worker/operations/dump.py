@@ -14,7 +14,8 @@ from worker.kafka.aiokafka_private import high_watermarks, partition_count
 from worker.kafka.refusals import raise_refusal
 from worker.kafka.security import client_options
 from worker.pipeline import PARTITION_KEY, PartitionRow, decode_partition_row, fence_of
-from worker.pipeline.graves import GRAVE_KEY, grave_key
+from worker.pipeline.graves import GRAVE_KEY, grave_key, grave_key_of
+from worker.pipeline.newest import take_row
 from worker.pipeline.rows import load_lineage
 from worker.pipeline.terms import check_models, older_versions
 from worker.scoring.codec import decode_contact
@@ -156,7 +157,7 @@ async def read_changelog(settings: Settings) -> dict[tuple[int, bytes], bytes]:
         # Before anything is fetched: the look-up reads uncommitted for a moment.
         ends = await high_watermarks(consumer, partitions)
         consumer.assign(partitions)
-        return await _read_until(consumer, ends)
+        return await _read_until(consumer, ends, settings)
     finally:
         await consumer.stop()
 
@@ -182,16 +183,21 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> int:
         ) from exc
 
 
-async def _read_until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> dict[tuple[int, bytes], bytes]:
+async def _read_until(
+    consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], settings: Settings
+) -> dict[tuple[int, bytes], bytes]:
+    secret = settings.erasure_key.reveal().encode() if settings.erasure_key else b""
     values: dict[tuple[int, bytes], bytes] = {}
+    with_graves: set[int] = set()
     left = {partition for partition, end in ends.items() if end > 0}
     while left:
-        for partition, records in (await consumer.getmany(timeout_ms=200)).items():
+        for (_, partition), records in (await consumer.getmany(timeout_ms=200)).items():
             for record in records:
-                place = (partition.partition, record.key)
-                if record.value is None:
-                    values.pop(place, None)
-                elif place not in values or fence_of(record.value) >= fence_of(values[place]):
-                    values[place] = record.value
+                key, grave = record.key, None
+                if key.startswith(GRAVE_KEY):
+                    with_graves.add(partition)
+                elif partition in with_graves and (of_it := grave_key_of(key, secret)) is not None:
+                    grave = values.get((partition, of_it))
+                take_row(values, (partition, key), record.value, grave)
         left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
     return values

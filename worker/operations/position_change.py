@@ -55,6 +55,7 @@ class Change(NamedTuple):
     to_offset: int
     epoch: int
     dropping: tuple[str, ...] = ()  # models whose states are to go; the position stays where it is
+    passed_over: tuple[int, ...] = ()  # offsets ahead that are not to be handled; the position stays where it is
 
 
 Decide = Callable[[Standing], Change | None]
@@ -66,19 +67,23 @@ def skip(offset: int, through: int) -> Decide:
 
     def decide(standing: Standing) -> Change:
         where = f"partition {standing.partition}"
-        if offset != standing.next_offset:
+        is_ahead = offset > standing.next_offset
+        if offset < standing.next_offset or (is_ahead and through != offset):
             raise ConfigError(
                 where=where,
-                problem=f"it stands at offset {standing.next_offset}, not at {offset}; only the next record can be passed over",
-                fix=f"name {standing.partition}:{standing.next_offset}, and the last record to pass over with --through",
+                problem=f"it stands at offset {standing.next_offset}, not at {offset}",
+                fix=f"name {standing.partition}:{standing.next_offset}, and the last record to pass over with --through; "
+                "further ahead one record at a time can be passed over",
             )
         if not offset <= through < standing.end:
             raise ConfigError(
                 where=where,
-                problem=f"--through {through} is not one of the offsets {offset} to {standing.end - 1} that lie before it",
+                problem=f"--through {through} is not between {offset}, where it stands, and {standing.end - 1}, its last record",
                 fix="name the last record to pass over",
             )
         epoch = 0 if standing.row is None else standing.row.epoch
+        if is_ahead:  # what lies before it is still to be handled
+            return Change(standing.partition, standing.next_offset, standing.next_offset, epoch, passed_over=(offset,))
         return Change(standing.partition, offset, through + 1, epoch)
 
     return decide
@@ -154,8 +159,17 @@ def _changed(row: PartitionRow, change: Change) -> PartitionRow:
     if change.dropping:
         names = sorted({*row.dropping, *change.dropping})
         return msgspec.structs.replace(row, dropping=names, revision=row.revision + 1)
+    if change.passed_over:
+        offsets = sorted({*row.passed_over, *change.passed_over})
+        return msgspec.structs.replace(row, passed_over=offsets, revision=row.revision + 1)
+    ahead = [] if change.epoch != row.epoch else [offset for offset in row.passed_over if offset >= change.to_offset]
     return msgspec.structs.replace(
-        row, next_offset=change.to_offset, epoch=change.epoch, revision=row.revision + 1, stopped_limit=None
+        row,
+        next_offset=change.to_offset,
+        epoch=change.epoch,
+        revision=row.revision + 1,
+        stopped_limit=None,
+        passed_over=ahead,
     )
 
 

@@ -134,7 +134,11 @@ class _Reader:
         topics = await consumer.topics()
         if topic not in topics:
             near = difflib.get_close_matches(topic, topics, n=1)
-            hint = f"did you mean {near[0]}?" if near else "check its name, and --brokers or LEADSCORE_BROKERS"
+            hint = (
+                f"did you mean {near[0]}?"
+                if near
+                else "check its name, and LEADSCORE_BROKERS, or --brokers where it was given"
+            )
             raise ConfigError(where=topic, problem="there is no such topic, or this user may not see it", fix=hint)
         partitions = [TopicPartition(topic, number) for number in range(await partition_count(consumer, topic))]
         firsts = await consumer.beginning_offsets(partitions)
@@ -234,5 +238,5 @@ class _Reader:
         return DependencyError(
             what="Kafka",
             problem=f"no answer from {', '.join(self._settings.brokers)}",
-            fix="check --brokers or LEADSCORE_BROKERS",
+            fix="check LEADSCORE_BROKERS, or --brokers where it was given",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worker.errors import StateError
 from worker.pipeline.graves import contact_of_grave, grave_key
 from worker.scoring.codec import decode_contact, fence_of
 from worker.scoring.contact import NO_FENCE, TYPICAL_BYTES, Contact
@@ -30,6 +31,7 @@ class ContactCache:
         "_limit",
         "_matchers",
         "_models",
+        "_where",
         "contacts",
         "dirty",
         "dirty_bytes",
@@ -39,8 +41,16 @@ class ContactCache:
     )
 
     def __init__(
-        self, models: Sequence[Model], matchers: Sequence[Matcher], limit: int, *, erasure_key: bytes, has_graves: bool
+        self,
+        models: Sequence[Model],
+        matchers: Sequence[Matcher],
+        limit: int,
+        *,
+        erasure_key: bytes,
+        has_graves: bool,
+        where: str,
     ) -> None:
+        self._where = where  # for messages
         self._models = models
         self._matchers = matchers
         self._limit = limit
@@ -53,7 +63,12 @@ class ContactCache:
         self.in_flight: dict[bytes, Contact] = {}
 
     def load(self, keys: Iterable[bytes], get_many: GetMany) -> None:
-        """Bring the contacts of *keys* into memory, those that are not there in one call, and their graves in another."""
+        """
+        Bring the contacts of *keys* into memory, those that are not there in one call, and their graves in another.
+
+        Raises:
+            StateError: a stored value is damaged, or was written by a version of a model that is not known.
+        """
         contacts = self.contacts
         missing = [key for key in dict.fromkeys(keys) if key not in contacts]
         if not missing:
@@ -61,13 +76,18 @@ class ContactCache:
         values = get_many(missing)
         # Everything is read before anything is taken in: where the store is away for the second call, the first was not made.
         graves = get_many([grave_key(key, self._erasure_key) for key in missing]) if self.has_graves else []
-        for key, value in zip(missing, values, strict=True):
-            if value is not None:
-                contacts[key] = decode_contact(value, self._models, self._matchers, self.lineage)
-            else:
-                contacts[key] = Contact(len(self._models))
-        if graves:
-            self._heed_graves(missing, graves)
+        try:
+            for key, value in zip(missing, values, strict=True):
+                if value is not None:
+                    contacts[key] = decode_contact(value, self._models, self._matchers, self.lineage)
+                else:
+                    contacts[key] = Contact(len(self._models))
+            if graves:
+                self._heed_graves(missing, graves)
+        except StateError as error:
+            raise StateError(**error.fields | {"where": f"{self._where}, {error.fields['where']}"}) from None
+        except Exception as error:  # noqa: BLE001 - whatever decoding stumbles over, a restart would stumble over it too
+            raise _damaged(self._where, error) from None
 
     def _heed_graves(self, keys: Sequence[bytes], graves: Sequence[bytes | None]) -> None:
         """
@@ -112,3 +132,13 @@ class ContactCache:
         if too_many > 0:
             for key in [key for key, contact in contacts.items() if not contact.is_dirty][:too_many]:
                 del contacts[key]
+
+
+def _damaged(where: str, error: Exception) -> StateError:
+    return StateError(
+        where=where,
+        problem=f"the stored state of a contact cannot be read: damaged, or not written by this worker ({type(error).__name__})",
+        fix="stop the worker and remove this partition from its store (LEADSCORE_STORE): it is restored from the changelog; "
+        "should it end here again the changelog is damaged itself: bring back a copy of it, or start under another "
+        "LEADSCORE_APP_ID, which reads the input from its beginning",
+    )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 GRAVE_KEY = b"\x01"
 """Begin of the keys of gravestones, followed by the hash; no contact's key begins so."""
+FIRST_CONTACT_BYTE = 2
+"""Keys that begin with a smaller byte belong to the worker (partition row, model rows, gravestones) and are never due."""
 _HASH_BYTES = 16
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -24,6 +26,11 @@ _decode = msgspec.msgpack.Decoder(int).decode
 def grave_key(key: bytes, erasure_key: bytes) -> bytes:
     """Return the key of the gravestone of the contact *key*; without the *erasure_key* nobody can tell whose it is."""
     return GRAVE_KEY + blake2b(key, key=erasure_key, digest_size=_HASH_BYTES).digest()
+
+
+def grave_key_of(key: bytes, erasure_key: bytes) -> bytes | None:
+    """Return the key of the gravestone that rows under *key* are as old as; None for what is no contact."""
+    return grave_key(key, erasure_key) if key[0] >= FIRST_CONTACT_BYTE else None
 
 
 def encode_grave(erased_ms: int, fence: Fence) -> bytes:

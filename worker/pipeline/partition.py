@@ -106,6 +106,7 @@ class Partition:
             options.cache_contacts,
             erasure_key=options.erasure_key,
             has_graves=get_many is not None and get_many([GRAVES_KEY])[0] is not None,
+            where=self._where,
         )
         if self._older and get_many is not None:
             self._cache.lineage = load_lineage(self._older, get_many, self._where)
@@ -115,6 +116,7 @@ class Partition:
         self._closing = Closing(self._steps, topics.scores, partition, options)
         newest_ms = None if stored is None else stored.newest_ms
         self._intake = Intake(Place(partition, partitions), self._models, matchers, options, self._effects, newest_ms)
+        self._passed_over = frozenset(() if stored is None else stored.passed_over)
         self._is_stop_stored = False
         if stored is not None and stored.stopped_limit is not None and options.dlq_limit <= stored.stopped_limit:
             self._intake.stopped_at = stored.next_offset
@@ -161,6 +163,9 @@ class Partition:
         Raises:
             StateError: A stored value cannot be used.
         """
+        given = records
+        if self._passed_over:
+            records = [record for record in records if record.offset not in self._passed_over]
         decode, known = self._intake.decode, self._cache.contacts
         before = self._effects.mark(), self._intake.mark()
         matched = [found for record in records if (found := decode(record, known)) is not None]
@@ -169,10 +174,25 @@ class Partition:
         except Exception:
             self._forget_decoded(*before)
             raise
-        if self._intake.stopped_at is not None:
-            records = [record for record in records if record.offset < self._intake.stopped_at]
-        if not records:
+        stopped_at = self._intake.stopped_at
+        if stopped_at is not None:
+            records = [record for record in records if record.offset < stopped_at]
+            given = [record for record in given if record.offset < stopped_at]
+            self.next_offset = stopped_at  # what lies between the last of them and it is no record
+        if not given:
             return
+        self._take_all(matched)
+        self.pending += len(given)
+        self._effects.count("received", len(records))
+        if len(given) > len(records):
+            self._effects.count("passed_over", len(given) - len(records))
+        self._count_null_keys()
+        if stopped_at is None:
+            self.next_offset = given[-1].offset + 1
+        if self._options.time == "wall":
+            self._advance_time(self._intake.record_ms - self._options.grace_ms)
+
+    def _take_all(self, matched: Sequence[Matched]) -> None:
         taken = iter(matched)
         try:
             for found in taken:
@@ -180,15 +200,12 @@ class Partition:
         except Exception:
             self.failed_at = matched[len(matched) - length_hint(taken) - 1].record.offset
             raise
-        self.pending += len(records)
-        self._effects.count("received", len(records))
+
+    def _count_null_keys(self) -> None:
         for matcher, model in zip(self._matchers, self._models, strict=True):
             if matcher.null_keys:
                 self._effects.count("once_keys_null", matcher.null_keys, model.name)
                 matcher.null_keys = 0
-        self.next_offset = records[-1].offset + 1
-        if self._options.time == "wall":
-            self._advance_time(self._intake.record_ms - self._options.grace_ms)
 
     def _forget_decoded(self, effects: EffectsMark, intake: IntakeMark) -> None:
         """Go back to before records were decoded that could not be folded."""
@@ -435,6 +452,7 @@ class Partition:
             scanned_for(self._older, self._dropped),
             None if self.stopped_at is None else options.dlq_limit,
             sorted(self._dropped),
+            sorted(offset for offset in self._passed_over if offset >= self.next_offset),
         )
         self._is_stop_stored = self.stopped_at is not None
         closed.puts[PARTITION_KEY] = encode_partition_row(row)

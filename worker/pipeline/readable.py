@@ -5,10 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from worker.errors import StateError
+from worker.pipeline.graves import FIRST_CONTACT_BYTE
 from worker.pipeline.rows import PARTITION_KEY, decode_partition_row
 from worker.scoring.codec import check_body, fence_of
-
-_FIRST_CONTACT_BYTE = 2
 
 
 def due_of(key: bytes, value: bytes) -> int | None:
@@ -21,7 +20,7 @@ def due_of(key: bytes, value: bytes) -> int | None:
         StateError: this is no row that a worker writes.
     """
     try:
-        if key[0] >= _FIRST_CONTACT_BYTE:
+        if key[0] >= FIRST_CONTACT_BYTE:
             return check_body(value)
         if key == PARTITION_KEY:
             decode_partition_row(value)

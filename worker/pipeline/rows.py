@@ -45,6 +45,7 @@ class PartitionRow(msgspec.Struct, array_like=True):
     carried_for: list[str] = []  # the models that this was done for
     stopped_limit: int | None = None  # of refused records, under which the next record is left where it lies
     dropping: list[str] = []  # models that are not loaded, whose states are to go
+    passed_over: list[int] = []  # offsets ahead of which an operator has said that they are not to be handled
 
 
 _encode = msgspec.msgpack.Encoder().encode

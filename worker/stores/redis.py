@@ -11,13 +11,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
 
-from redis.exceptions import RedisError
-
-from worker.clock import Deadline, pause
-from worker.errors import DependencyError, RestartRequired, StoreUnavailable
 from worker.logs import log_event
 from worker.settings.store_url import ServerUrl
 from worker.stores import redis_layout as layout
@@ -25,41 +19,18 @@ from worker.stores import redis_scripts as scripts
 from worker.stores.base import Due, DueChange, DueOf
 from worker.stores.checks import check_expected, check_unmoved, not_open
 from worker.stores.redis_access import RedisAccess
-from worker.stores.redis_checks import check_server
+from worker.stores.redis_arguments import due_arguments, load_arguments, write_arguments
+from worker.stores.redis_checks import check_server, wait_until_it_answers
 from worker.stores.redis_connection import Client, connect
-from worker.stores.redis_errors import translated
-from worker.stores.redis_write import due_arguments, load_arguments, write_arguments
+from worker.stores.redis_writes import OpenPartition, Writes, lost
 
 _log = logging.getLogger(__name__)
 
 _START_WITHIN_S = 10.0
-_START_FIX = "start it, or check LEADSCORE_STORE"
-_TLS_FIX = "; if it asks for certificates, set LEADSCORE_REDIS_CERTIFICATE_LOCATION"
 _READ_AT_ONCE = 5_000  # keys; some 3 ms of the server's one thread
 _SCANNED_AT_ONCE = 5_000
 _LOADED_AT_ONCE = 2_000
 _SAMPLES = 50  # fields by whose size that of the whole is estimated
-
-
-Offsets = tuple[int | None, int]
-"""The changelog offset that a write expects, and the one it leaves."""
-
-
-class _Partition:
-    """One open partition and the changelog offset it stands at."""
-
-    __slots__ = ("changelog_offset", "is_closed", "is_loading", "keys", "number", "sent_load", "unanswered")
-
-    def __init__(self, number: int, keys: layout.Keys, changelog_offset: int | None, *, is_loading: bool) -> None:
-        self.number = number
-        self.keys = keys
-        self.changelog_offset = changelog_offset
-        self.is_loading = is_loading
-        self.unanswered: tuple[int | None, int] | None = (
-            None  # offsets, expected and new, of a write nobody knows the end of
-        )
-        self.sent_load: tuple[Offsets, list[Any]] | None = None  # a load whose answer nobody has taken yet
-        self.is_closed = False
 
 
 class RedisStore:
@@ -85,8 +56,8 @@ class RedisStore:
         self._client: Client = connect(url, access)
         self._owner = secrets.token_hex(8).encode()
         self._is_claimed = False
-        self._partitions: dict[int, _Partition] = {}
-        self._on_its_way: _Partition | None = None  # whose load the server is at
+        self._writes = Writes(self._client, self._address, self._owner)
+        self._partitions: dict[int, OpenPartition] = {}
 
     def claim(self) -> None:
         """
@@ -98,21 +69,8 @@ class RedisStore:
         """
         if self._is_claimed:
             return
-        deadline = Deadline(self._start_within_s)
-        while True:
-            try:
-                self._check_server()
-            except StoreUnavailable as reason:
-                if deadline.remaining() == 0:
-                    raise DependencyError(
-                        what=f"Redis at {self._address}",
-                        problem=f"{reason.fields['problem']} for {self._start_within_s:g} s",
-                        fix=_START_FIX + (_TLS_FIX if self._address.startswith("rediss:") else ""),
-                    ) from reason
-                pause(min(0.2, deadline.remaining()))
-            else:
-                self._is_claimed = True
-                return
+        wait_until_it_answers(self._check_server, self._address, self._start_within_s)
+        self._is_claimed = True
 
     def open(self, partition: int) -> None:
         """
@@ -128,9 +86,9 @@ class RedisStore:
         if partition in self._partitions:
             return
         self.claim()
-        self._settle()
+        self._writes.settle()
         keys = layout.keys_of(self._app_id, partition)
-        with self._answers(f"store, partition {partition}"):
+        with self._writes.answers(f"store, partition {partition}"):
             found, is_loading, offset = scripts.OPEN.call(self._client, keys, [self._owner, layout.ANCHOR])
         if found == b"rebuilt":
             log_event(
@@ -140,7 +98,7 @@ class RedisStore:
                 partition=partition,
                 reason="a part of it was gone from Redis: evicted, or removed by hand",
             )
-        self._partitions[partition] = _Partition(
+        self._partitions[partition] = OpenPartition(
             partition, keys, layout.read_offset(offset), is_loading=bool(is_loading)
         )
         log_event(_log, logging.DEBUG, "store_opened", partition=partition)
@@ -150,7 +108,7 @@ class RedisStore:
         opened = self._opened(partition)
         contact = layout.CONTACT
         values: list[bytes | None] = []
-        with self._answers(f"store, partition {partition}"):
+        with self._writes.answers(f"store, partition {partition}"):
             reads = []
             for start in range(0, len(keys), _READ_AT_ONCE):
                 fields = [contact + key for key in keys[start : start + _READ_AT_ONCE]]
@@ -176,7 +134,7 @@ class RedisStore:
         """
         opened = self._opened(partition)
         offsets = (expected_changelog_offset, changelog_offset)
-        self._write(opened, offsets, write_arguments(offsets, puts, deletes, due))
+        self._writes.write(opened, offsets, write_arguments(offsets, puts, deletes, due))
 
     def load(
         self,
@@ -194,19 +152,14 @@ class RedisStore:
         opened = self._known(partition)
         offsets = (expected_changelog_offset, changelog_offset)
         if opened.sent_load is not None and opened.sent_load[0] == offsets:  # it could not be sent, and is repeated
-            self._settle(opened)
+            self._writes.settle(opened)
             return
-        self._settle(opened)
+        self._writes.settle(opened)
         check_expected(partition, opened.changelog_offset, expected_changelog_offset)
         for key, value in rows.items():
             if value is not None:
                 due_of(key, value)  # raises for what is no row
-        arguments = load_arguments(offsets, rows)
-        opened.sent_load, opened.unanswered = (offsets, arguments), offsets
-        opened.changelog_offset, opened.is_loading = changelog_offset, True
-        with self._answers(f"store, partition {partition}"):
-            self._client.send(*scripts.WRITE.command(opened.keys, [self._owner, layout.ANCHOR, *arguments]))
-        self._on_its_way = opened
+        self._writes.send_load(opened, offsets, load_arguments(offsets, rows))
 
     def is_loading(self, partition: int) -> bool:
         """Whether a load has begun and not ended, by this process or an earlier one. It is kept in memory."""
@@ -218,17 +171,17 @@ class RedisStore:
         if not opened.is_loading or opened.changelog_offset is None:
             return
         offset = opened.changelog_offset
-        with self._answers(f"store, partition {partition}"):
+        with self._writes.answers(f"store, partition {partition}"):
             scripts.CLEAR_DUE.call(self._client, opened.keys, [self._owner, layout.ANCHOR])
         cursor, start, is_last = b"0", len(layout.CONTACT), False
         while not is_last:
-            with self._answers(f"store, partition {partition}"):
+            with self._writes.answers(f"store, partition {partition}"):
                 cursor, found = self._client.call("HSCAN", opened.keys.contacts, cursor, "COUNT", _LOADED_AT_ONCE)
             is_last = cursor == b"0"
             pairs = zip(found[::2], found[1::2], strict=True)
             rows = ((field[start:], value) for field, value in pairs if field.startswith(layout.CONTACT))
             dues = [layout.due_member(at_ms, key) for key, value in rows if (at_ms := due_of(key, value)) is not None]
-            self._write(opened, (offset, offset), due_arguments(offset, sorted(dues), is_last=is_last))
+            self._writes.write(opened, (offset, offset), due_arguments(offset, sorted(dues), is_last=is_last))
             yield
             self._opened(partition)  # another's load may be on its way, or the partition closed
         opened.is_loading = False
@@ -236,13 +189,13 @@ class RedisStore:
     def due_before(self, partition: int, instant_ms: int, limit: int) -> list[Due]:
         """Return up to *limit* entries with ``at_ms <= instant_ms``, soonest first, ties by key."""
         opened = self._opened(partition)
-        with self._answers(f"store, partition {partition}"):
+        with self._writes.answers(f"store, partition {partition}"):
             owner, offset, members = scripts.DUE.call(
                 self._client, opened.keys, [layout.due_end(instant_ms), max(limit, 0) + 1]
             )
         self._check(partition, opened, owner, offset)
         if members[:1] != [layout.ANCHOR]:
-            raise self._lost(partition, is_taken=False)
+            raise lost(partition, is_taken=False)
         return [layout.due_entry(member) for member in members[1:]]
 
     def changelog_offset(self, partition: int) -> int | None:
@@ -259,7 +212,7 @@ class RedisStore:
         opened = self._opened(partition)
         fields: set[bytes] = set()
         cursor = b"0"
-        with self._answers(f"store, partition {partition}"):
+        with self._writes.answers(f"store, partition {partition}"):
             while True:
                 owner, cursor, *found = scripts.SCAN.call(self._client, opened.keys[:1], [cursor, _SCANNED_AT_ONCE])
                 self._check(partition, opened, owner, layout.offset_text(opened.changelog_offset))
@@ -273,7 +226,7 @@ class RedisStore:
     def size_bytes(self, partition: int) -> int:
         """Return about how many bytes of the server's memory *partition* takes up, estimated from some of its rows."""
         opened = self._opened(partition)
-        with self._answers(f"store, partition {partition}"):
+        with self._writes.answers(f"store, partition {partition}"):
             sizes = [self._client.call("MEMORY", "USAGE", key, "SAMPLES", _SAMPLES) for key in opened.keys]
         return sum(int(size or 0) for size in sizes)
 
@@ -284,8 +237,8 @@ class RedisStore:
     def drop(self, partition: int) -> None:
         """Forget everything of *partition*, open or not. The server frees the memory in a thread of its own."""
         self.close(partition)
-        self._settle()
-        with self._answers(f"store, partition {partition}"):
+        self._writes.settle()
+        with self._writes.answers(f"store, partition {partition}"):
             self._client.call("UNLINK", *layout.keys_of(self._app_id, partition))
 
     def close(self, partition: int) -> None:
@@ -294,9 +247,7 @@ class RedisStore:
         if opened is None:
             return
         opened.is_closed = True
-        if opened is self._on_its_way:  # its answer comes to nobody
-            self._on_its_way = None
-            self._client.disconnect()
+        self._writes.forget(opened)
 
     def close_all(self) -> None:
         """Let go of every open partition and of the connection."""
@@ -307,52 +258,16 @@ class RedisStore:
     def refused_writes(self, partition: int) -> int:
         """Return how many writes by former owners *partition* has refused since it was made; asks the server."""
         opened = self._opened(partition)
-        with self._answers(f"store, partition {partition}"):
+        with self._writes.answers(f"store, partition {partition}"):
             return int(self._client.call("HGET", opened.keys.contacts, layout.REFUSED) or 0)
 
     def _check_server(self) -> None:
-        with self._answers("store"):
+        with self._writes.answers("store"):
             check_server(self._client.info(), self._address)
             for script in scripts.ALL:
                 script.load(self._client)
 
-    def _write(self, opened: _Partition, offsets: Offsets, arguments: list[Any]) -> None:
-        """Write in one step what *arguments* hold, if the partition is ours and stands at the first of *offsets*."""
-        is_repeated, opened.unanswered = opened.unanswered == offsets, offsets
-        with self._answers(f"store, partition {opened.number}"):
-            answer = scripts.WRITE.call(self._client, opened.keys, [self._owner, layout.ANCHOR, *arguments])
-        self._judge(opened, offsets, answer, is_repeated=is_repeated)
-
-    def _judge(self, opened: _Partition, offsets: Offsets, answer: list[bytes], *, is_repeated: bool) -> None:
-        """Take note of what the script WRITE answered; raise RestartRequired when it has not written."""
-        opened.unanswered = None
-        expected, new = offsets
-        outcome, *found = answer
-        if outcome == b"moved":
-            stands_at = layout.read_offset(found[0] if found else None)
-            if not (is_repeated and stands_at == new):
-                check_expected(opened.number, stands_at, expected)
-        elif outcome != b"done":
-            raise self._lost(opened.number, is_taken=outcome == b"taken")
-        opened.changelog_offset = new
-
-    def _settle(self, opened: _Partition | None = None) -> None:
-        """Take the answer to the load that is on its way, whosesoever, and repeat one of *opened* that was lost."""
-        waiting, self._on_its_way = self._on_its_way, None
-        if waiting is not None and waiting.sent_load is not None:
-            offsets, _ = waiting.sent_load
-            try:
-                answer = self._client.receive()
-            except (RedisError, OSError):
-                self._client.disconnect()  # the next call for that partition repeats it, and says what is wrong
-            else:
-                waiting.sent_load = None
-                self._judge(waiting, offsets, answer, is_repeated=False)
-        if opened is not None and opened.sent_load is not None:
-            self._write(opened, *opened.sent_load)
-            opened.sent_load = None
-
-    def _values_of(self, partition: int, opened: _Partition, keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    def _values_of(self, partition: int, opened: OpenPartition, keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
         for start in range(0, len(keys), _SCANNED_AT_ONCE):
             if opened.is_closed:
                 raise RuntimeError("the partition was closed during a scan of it")
@@ -361,42 +276,22 @@ class RedisStore:
                 if value is not None:
                     yield key, value
 
-    def _opened(self, partition: int) -> _Partition:
+    def _opened(self, partition: int) -> OpenPartition:
         """Return *partition*, with nothing of it on its way."""
         opened = self._known(partition)
-        self._settle(opened)
+        self._writes.settle(opened)
         return opened
 
-    def _known(self, partition: int) -> _Partition:
+    def _known(self, partition: int) -> OpenPartition:
         try:
             return self._partitions[partition]
         except KeyError:
             raise not_open(partition) from None
 
-    def _check(self, partition: int, opened: _Partition, owner: bytes | None, offset: bytes | None) -> None:
+    def _check(self, partition: int, opened: OpenPartition, owner: bytes | None, offset: bytes | None) -> None:
         """Raise RestartRequired unless the partition was still ours, at the offset we left it at, when it was read."""
         if owner != self._owner:
-            raise self._lost(partition, is_taken=owner is not None)
+            raise lost(partition, is_taken=owner is not None)
         stands_at = layout.read_offset(offset)
         if opened.unanswered is None or stands_at not in opened.unanswered:
             check_unmoved(partition, stands_at, opened.changelog_offset)
-
-    def _lost(self, partition: int, *, is_taken: bool) -> RestartRequired:
-        problem = (
-            "another worker has taken it over, or the server came back with older data"
-            if is_taken
-            else "it is gone from Redis, as a whole or in part (flushed, evicted, or never saved); it is restored from the changelog"
-        )
-        log_event(_log, logging.WARNING, "store_lost", partition=partition, is_taken=is_taken)
-        return RestartRequired(what=f"store, partition {partition}", problem=problem)
-
-    @contextmanager
-    def _answers(self, what: str) -> Iterator[None]:
-        """Turn what the client raises into our errors; after one of time, the next call connects anew, as the name then says."""
-        try:
-            yield
-        except (RedisError, OSError) as error:
-            raised = translated(error, self._address, what)
-            if isinstance(raised, StoreUnavailable):
-                self._client.disconnect()
-            raise raised from None  # the client's errors may repeat the command, and with it keys of contacts

@@ -1,13 +1,37 @@
-"""What a Redis server must be before state is kept in it, judged by its answer to INFO."""
+"""What a Redis server must be before state is kept in it, judged by its answer to INFO, and the wait for that answer."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from worker.errors import ConfigError, StoreUnavailable
+from worker.clock import Deadline, pause
+from worker.errors import ConfigError, DependencyError, StoreUnavailable
 
 LEAST_VERSION = (6, 2)
+_FIX = "start it, or check LEADSCORE_STORE"
+_TLS_FIX = "; if it asks for certificates, set LEADSCORE_REDIS_CERTIFICATE_LOCATION"
+
+
+def wait_until_it_answers(check: Callable[[], None], address: str, within_s: float) -> None:
+    """
+    Call *check* again and again while it raises StoreUnavailable.
+
+    Raises:
+        DependencyError: it still does after *within_s* seconds.
+    """
+    deadline = Deadline(within_s)
+    while True:
+        try:
+            return check()
+        except StoreUnavailable as reason:
+            if deadline.remaining() == 0:
+                raise DependencyError(
+                    what=f"Redis at {address}",
+                    problem=f"{reason.fields['problem']} for {within_s:g} s",
+                    fix=_FIX + (_TLS_FIX if address.startswith("rediss:") else ""),
+                ) from reason
+            pause(min(0.2, deadline.remaining()))
 
 
 def check_server(info: Mapping[str, str], address: str) -> None:

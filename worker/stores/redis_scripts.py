@@ -107,8 +107,8 @@ return answer
 
 CLEAR_DUE = Script(
     """
--- KEYS: contacts, due. ARGV: owner, anchor. Empties the due index.
-if redis.call('HGET', KEYS[1], 'm:owner') == ARGV[1] then
+-- KEYS: contacts, due. ARGV: owner, anchor. Empties the due index while a load has not ended: one that comes late takes nothing away.
+if redis.call('HGET', KEYS[1], 'm:owner') == ARGV[1] and redis.call('HEXISTS', KEYS[1], 'm:loading') == 1 then
   redis.call('UNLINK', KEYS[2])
   redis.call('ZADD', KEYS[2], 0, ARGV[2])
 end

@@ -6,8 +6,8 @@ order of the writes, and each write holds its changelog offset. A restore goes o
 
 Values are not read back for the due entries that they leave behind: that would cost more than all else. Entries wait in
 memory, where a later one of the same contact replaces an earlier one. Those that were written out before stay as hints that
-nobody heeds; when there are too many of them, and after a crash, which has lost those in memory, the index is made anew in
-one pass over what is stored.
+nobody heeds; when there are too many of them, when one may be of a contact that is gone, and after a crash, which has lost those
+in memory, the index is made anew in one pass over what is stored.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Load:
         self._sample: set[bytes] = set()  # of the contacts whose entries were written
         self._left_behind = 0  # entries of sampled contacts that another one replaced
         self._is_index_whole = not is_resumed
+        self._has_written = False  # any entry
         rows.set_options(_WHILE_LOADING)
         if not is_resumed:
             rows.put(layout.LOADING, b"")  # before the first row: until the end the index is known to lack some
@@ -72,6 +73,8 @@ class Load:
         put(layout.CHANGELOG_OFFSET, layout.pack_offset(changelog_offset))
         self._purge.note_write(batch, deletes=None in rows.values())
         self._rows.write(batch, UNLOGGED)
+        if self._has_written and None in rows.values():  # a hint would keep the id of somebody who was erased
+            self._is_index_whole = False
         self._due |= due
         if len(self._due) >= _WAITING:
             for _ in self._write_due():
@@ -117,6 +120,7 @@ class Load:
     def _write_due(self) -> Generator[None, None, None]:
         """Write what waits, in order: neighbours go in faster."""
         due_key, sample = layout.due_key, self._sample
+        self._has_written = True
         entries = []
         for key, at_ms in self._due.items():
             if at_ms is not None:

@@ -17,7 +17,7 @@ from worker.errors import RestartRequired
 from worker.kafka.aiokafka_private import limit_batches
 from worker.metrics import Metrics
 from worker.pipeline import Partition, PipelineOptions, Topics, due_of, fence_fields
-from worker.pipeline.graves import grave_key
+from worker.pipeline.graves import grave_key_of
 from worker.stores import ContactStore, open_store
 from worker.stores.faust_store import table_options
 from worker.stores.redis_access import RedisAccess
@@ -29,10 +29,10 @@ from worker.stream.fatal import Die, die
 from worker.stream.identity import die_by_name
 from worker.stream.lease import Lease, LeasedDelivery
 from worker.stream.observing import Observer
-from worker.stream.ports import FIRST_CONTACT_BYTE, GetMany, Pipeline
+from worker.stream.ports import GetMany, Pipeline
 from worker.stream.restore import restore_consumer
-from worker.stream.rounds import RoundLimits, Surroundings
 from worker.stream.store_access import StoreAccess
+from worker.stream.surroundings import RoundLimits, Surroundings
 from worker.stream.timers import Timers
 from worker.stream.transport import SCHEME, WorkerConsumer, WorkerProducer
 
@@ -86,8 +86,8 @@ class WorkerApp(faust.App):
 
     @property
     def kafka_consumer(self) -> aiokafka.AIOKafkaConsumer | None:
-        """Aiokafka's consumer of the source topic, None before it has started."""
-        return self.worker_consumer.kafka if self.started else None
+        """Aiokafka's consumer of the source topic, None before it has started and once it is to leave."""
+        return self.worker_consumer.kafka if self.started and not self.worker_consumer.is_leaving else None
 
     async def on_started(self) -> None:
         """Note that every part has started, then wait for the restore as Faust does: it may be stopped from here on."""
@@ -95,8 +95,10 @@ class WorkerApp(faust.App):
         await super().on_started()
 
     async def settle(self) -> None:
-        """Make everything that was folded durable, and read no more."""
+        """Take part in no more rebalances, make everything that was folded durable, and read no more."""
+        await self.worker_consumer.join_no_more()
         await self.worker_consumer.give_up(set())
+        self.rebalancing = False  # Faust would begin to read again
 
     @property
     def worker_consumer(self) -> WorkerConsumer:
@@ -188,10 +190,7 @@ def scoring_pipeline(settings: Settings, models: tuple[Model, ...]) -> Pipeline:
             get_many=get_many,
         )
 
-    def grave_key_of(contact: bytes) -> bytes | None:
-        return grave_key(contact, key) if contact[0] >= FIRST_CONTACT_BYTE else None
-
-    return Pipeline(make_partition, fence_fields, due_of, grave_key_of)
+    return Pipeline(make_partition, fence_fields, due_of, partial(grave_key_of, erasure_key=key))
 
 
 def _delivery(app: WorkerApp, settings: Settings) -> Delivery:

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import aiokafka
@@ -18,10 +17,11 @@ from worker.kafka.aiokafka_private import high_watermarks, partition_count
 from worker.kafka.txn_offsets import Member
 from worker.logs import log_event
 from worker.pipeline import PARTITION_KEY
-from worker.stream.ports import FIRST_CONTACT_BYTE
+from worker.stream.carry_over import carry_over
 from worker.stream.restore import Restore
-from worker.stream.rounds import OwnedPartition, Surroundings
+from worker.stream.rounds import OwnedPartition
 from worker.stream.stopped import too_large_a_batch
+from worker.stream.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from worker.stream.ports import PartitionLike, Pipeline
 
 _log = logging.getLogger(__name__)
-
-_CARRIED_A_ROUND = 2_000
-"""Contacts carried over to a new version of a model in one round."""
 
 
 class Assignment:
@@ -139,7 +136,9 @@ class Assignment:
             if (one := self.owned.get(place.partition)) is not None:
                 one.take(polled.records.get(place, ()), before, polled.progress.get(place))
         for batch in polled.too_large:
-            if (one := self.owned.get(batch.partition)) is not None:
+            one = self.owned.get(batch.partition)
+            # One that lies behind us was left over by a poll that a rebalance has cut short.
+            if one is not None and batch.last >= one.next_offset:
                 one.stop(too_large_a_batch(batch))
 
     async def work(self) -> None:
@@ -218,29 +217,35 @@ class Assignment:
         self.restore = Restore(
             self._settings, self._pipeline, shared.store, merges_by_fence=shared.delivery.merges_by_fence
         )
-        consumer = self._restore_consumer()
         try:
-            await consumer.start()
-            self.partitions = await self._partition_count(consumer)
-            await self.restore.run(consumer, partitions)
-            self._observer.restore_complete(self.restore)
-            places = {TopicPartition(self._settings.input_topic, partition): partition for partition in partitions}
-            first = await consumer.beginning_offsets(list(places)) if places else {}
-            end = await high_watermarks(consumer, places) if places else {}
+            owned = await self._restored(self.restore, partitions)
         except BaseException:
             for partition in partitions:  # they are about to be others'
                 shared.store.close(partition)
             raise
-        finally:
-            await consumer.stop()
-        owned = {}
-        for place, partition in places.items():
-            owned[partition] = await self._own(partition, first[place], end[place])
         self.owned.update(owned)
         for one in owned.values():
-            await self._carry_over(one)
+            await carry_over(one, shared.store, shared.access)
         self.is_halted, self.is_ready = False, True
         log_event(_log, logging.INFO, "partitions_ready", offsets=dict(self.start_offsets()))
+
+    async def _restored(self, restore: Restore, partitions: list[int]) -> dict[int, OwnedPartition]:
+        """Bring the store of *partitions* up to the changelog, and return them ready to work."""
+        consumer = self._restore_consumer()
+        try:
+            await consumer.start()
+            self.partitions = await self._partition_count(consumer)
+            await restore.run(consumer, partitions)
+            self._observer.restore_complete(restore)
+            places = {TopicPartition(self._settings.input_topic, partition): partition for partition in partitions}
+            first = await consumer.beginning_offsets(list(places)) if places else {}
+            end = await high_watermarks(consumer, places) if places else {}
+        finally:
+            await consumer.stop()
+        return {
+            partition: await self._own(restore, partition, first[place], end[place])
+            for place, partition in places.items()
+        }
 
     async def _partition_count(self, consumer: aiokafka.AIOKafkaConsumer) -> int:
         names = (self._settings.input_topic, self._settings.changelog_topic)
@@ -253,11 +258,10 @@ class Assignment:
             )
         return source
 
-    async def _own(self, partition: int, first: int, end: int) -> OwnedPartition:
-        assert self.restore is not None  # noqa: S101 - made above
+    async def _own(self, restore: Restore, partition: int, first: int, end: int) -> OwnedPartition:
         shared = self._shared
-        one = self.restore.partitions[partition]
-        last = await shared.delivery.settle_restore(partition, one.position, self.restore.lost_rows(partition))
+        one = restore.partitions[partition]
+        last = await shared.delivery.settle_restore(partition, one.position, restore.lost_rows(partition))
         if last >= 0 and last != one.stored:
             shared.store.write(partition, {}, [], [], one.stored, last)
             one.stored = last
@@ -269,25 +273,6 @@ class Assignment:
         if not scoring.is_new:  # whoever had it before may have ended between its last round and telling the group
             shared.delivery.done(partition, start)
         return OwnedPartition(partition, scoring, start, one.stored, shared)
-
-    async def _carry_over(self, one: OwnedPartition) -> None:
-        """Carry stored contacts over to a new version of a model before anything is read, in rounds; a restart goes on where it was."""
-        after = one.scoring.carries_over_from
-        if after is None:
-            return
-        log_event(_log, logging.INFO, "carry_over_begun", partition=one.number, resumed=bool(after))
-        first = max(after + b"\x00", bytes([FIRST_CONTACT_BYTE]))
-        access = self._shared.access
-        stored = (key for key, _ in self._shared.store.iterate(one.number) if key >= first)
-        carried = 0
-        while one.scoring.carries_over_from is not None:
-            keys = list(islice(stored, _CARRIED_A_ROUND))
-            is_last = len(keys) < _CARRIED_A_ROUND
-            await access.call(partial(one.carry_over, keys, is_last=is_last))
-            await one.settle_round()
-            carried += len(keys)
-        await one.settle_round()  # without the rows that only the states before needed
-        log_event(_log, logging.INFO, "carry_over_ended", partition=one.number, contacts=carried)
 
     def _start(self, scoring: PartitionLike, partition: int, first: int, end: int) -> int:
         """Return where to read on. The state decides; the group's committed offset is for monitoring only."""

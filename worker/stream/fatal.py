@@ -73,7 +73,7 @@ def describe(error: BaseException) -> str:
     """
     error = _foreseen(error)
     if isinstance(error, WorkerError | KafkaError | GroupFenced):
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return f"{type(error).__name__}: {'; '.join(' '.join(line.split()) for line in str(error).splitlines())}"
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = " < ".join(f"{frame.name} {os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))  # noqa: PTH119
     return f"{type(error).__name__} in {places or 'unknown place'}"

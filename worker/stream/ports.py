@@ -15,9 +15,6 @@ GetMany = Callable[[Sequence[bytes]], list[bytes | None]]
 Fence = tuple[int, int, int]
 """Epoch, last applied source offset, revision: of two values of one key the higher is the newer."""
 
-FIRST_CONTACT_BYTE = 2
-"""Keys that begin with a smaller byte belong to the worker (partition row, model rows) and are never due."""
-
 
 class PartitionLike(Protocol):
     """The pure half of one owned partition, as `worker.pipeline.Partition` is."""

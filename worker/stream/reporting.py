@@ -53,8 +53,8 @@ async def report_lag(app: WorkerApp) -> None:
         app.observer.lag(app.assignment.owned.values(), now_ms())
         app.observer.store_away(app.access.away_s)
         app.observer.stopped(app.assignment.owned.values())
-        with suppress(StoreUnavailable):  # whoever works with it waits for it
-            for number in app.assignment.owned:
+        with suppress(StoreUnavailable):  # whoever works with it waits for it, and asks again
+            for number in () if app.access.is_away else app.assignment.owned:
                 app.observer.store_size(number, app.contacts.size_bytes(number))
                 app.contacts.tidy(number)
         if app.assignment.restore is not None:
@@ -67,12 +67,17 @@ def _silence(app: WorkerApp) -> str:
     silent_s, is_member = app.lease.silent_s, app.assignment.is_ready or app.assignment.awaited
     if not is_member or not app.lease.is_stale:
         return ""
-    return f"no broker has answered since {format_instant(now_ms() - round(silent_s * 1000))} ({silent_s:.0f} s)"
+    since = format_instant(now_ms() - round(silent_s * 1000))
+    return (
+        f"no broker has answered since {since} ({silent_s:.0f} s); it waits, nothing is lost: check brokers and network"
+    )
 
 
 def _store_away(app: WorkerApp) -> str:
     """Return that the store does not answer, and for how long; empty when it does."""
-    return f"the store has not answered for {app.access.away_s:.0f} s" if app.access.is_away else ""
+    if not app.access.is_away:
+        return ""
+    return f"the store has not answered for {app.access.away_s:.0f} s; it waits, nothing is lost: check what LEADSCORE_STORE names"
 
 
 def _stopped(app: WorkerApp) -> str:

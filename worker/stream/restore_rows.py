@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import StateError
+from worker.pipeline.newest import is_older
 from worker.pipeline.rows import GRAVES_KEY
 from worker.stores.base import DueChange
 
@@ -101,7 +102,7 @@ class RowsToStore:
             grave = None
             if (grave_key := graves and self._pipeline.grave_key_of(key)) and not (grave := new.get(grave_key)):
                 grave = graves[grave_key]
-            if self._is_older(value, best, grave):
+            if is_older(value, best, grave, self._pipeline.fence_of):
                 one.lost[key] = best
                 one.first_lost = record.offset if one.first_lost is None else one.first_lost
                 continue
@@ -119,20 +120,6 @@ class RowsToStore:
             return {}
         keys = list({key for record in records if (key := self._pipeline.grave_key_of(record.key)) is not None})
         return dict(zip(keys, self._store.get_many(partition, keys), strict=True)) if keys else {}
-
-    def _is_older(self, value: bytes | None, best: bytes | None, grave: bytes | None) -> bool:
-        """
-        Whether *value*, the later row of a key, is older than *best*, what was known of it, or than the *grave* of its contact.
-
-        A tombstone says nothing of its age, but the gravestone that lies before it does: one that a worker sent after it was cut
-        off must not take away what has come since the erasure, nor may a value of such a worker bring back what was erased.
-        Whatever has the fence of the gravestone was written beside it.
-        """
-        fence_of = self._pipeline.fence_of
-        if value is None:
-            return best is not None and grave is not None and fence_of(grave) <= fence_of(best)
-        newest = grave if best is None else best
-        return newest is not None and fence_of(value) < fence_of(newest)
 
     def _due_changes(self, old: Rows, new: Rows) -> list[DueChange]:
         due_of = self._pipeline.due_of

@@ -3,82 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from worker.clock import monotonic
 from worker.errors import RestartRequired, WorkerError
 from worker.kafka.aiokafka_private import Progress
-from worker.logs import log_event
 from worker.stream.fatal import describe
-from worker.stream.stopped import Stopped, too_many_refused
+from worker.stream.round_deadline import RoundDeadline
+from worker.stream.stopped import Stopped, log_stopped, too_many_refused
 
 if TYPE_CHECKING:
     from worker.pipeline import Round
-    from worker.settings import Settings
-    from worker.stores.base import ContactStore, Due
-    from worker.stream.delivery import Delivery
-    from worker.stream.fatal import Die
+    from worker.stores.base import Due
     from worker.stream.ports import PartitionLike
-    from worker.stream.store_access import StoreAccess
+    from worker.stream.surroundings import Surroundings
 
-_log = logging.getLogger(__name__)
-
-_LEAST_ROUND_S = 0.100
-_ROUND_S_A_BUSY_PARTITION = 0.007  # about what one transaction costs worker and broker together
-_CATCHING_UP_ROUND_S = 1.0  # nobody waits for a round while thousands of records do; few large ones are cheaper
-_LOW_LATENCY_S = 0.020
 _POSITION_ONLY_S = 1.0
 _FOLD_EVENTS = 2000  # folded without giving the event loop a turn: some 20 ms
-
-
-@dataclass(frozen=True)
-class RoundLimits:
-    """When a round ends."""
-
-    events: int
-    events_catching_up: int
-    dirty_bytes: int
-    is_low_latency: bool
-    refused: int = 1_000  # records of 1,000 in a row; above it a partition stops
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> RoundLimits:
-        """Return the limits that *settings* give."""
-        return cls(
-            settings.round_events,
-            settings.round_events_catching_up,
-            settings.round_bytes,
-            settings.low_latency,
-            settings.dlq_limit,
-        )
-
-    def seconds(self, busy_partitions: int, *, is_catching_up: bool) -> float:
-        """Return how long a round stays open; a transaction each for many partitions needs longer rounds."""
-        if is_catching_up:
-            return _CATCHING_UP_ROUND_S
-        return max(_LEAST_ROUND_S, _ROUND_S_A_BUSY_PARTITION * busy_partitions)
-
-
-Observe = Callable[[int, "Round", float, float], None]
-"""Hears of each settled round: partition, round, seconds it took to commit, seconds from its first record to the store."""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all partitions of a worker share."""
-
-    store: ContactStore
-    access: StoreAccess
-    delivery: Delivery
-    limits: RoundLimits
-    die: Die
-    count_busy: Callable[[], int]
-    observe: Observe
 
 
 class OwnedPartition:
@@ -111,9 +55,8 @@ class OwnedPartition:
         self._stored_offset = stored_offset
         self._position_taken = start
         self._backlog: deque[list[Any]] = deque()
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline = RoundDeadline(self._end_when_possible)
         self._is_overdue = False
-        self._is_hurried = False
         self._open_first_ms: int | None = None  # record time of the first record of the open round
         self._under_way_first_ms: int | None = None
         self.is_settling = False  # no new work, only what is under way
@@ -187,18 +130,9 @@ class OwnedPartition:
             self._backlog.append(list(records))
 
     def stop(self, why: Stopped) -> None:
-        """Read no more, because of *why*; rounds of what was read still end, and timers still fire."""
+        """Read no more, because of *why*; rounds of what was read still end, and time stands still for its timers."""
         self.stopped = why
-        log_event(
-            _log,
-            logging.ERROR,
-            "partition_stopped",
-            partition=self.number,
-            offset=why.offset,
-            code=why.reason,
-            reason=why.problem,
-            fix=why.fix,
-        )
+        log_stopped(self.number, why)
 
     def fold_next(self) -> bool:
         """
@@ -312,25 +246,15 @@ class OwnedPartition:
         return self.progress.position
 
     def _schedule(self) -> None:
-        loop = asyncio.get_running_loop()
         limits = self._shared.limits
-        if self._deadline is None:
-            seconds = limits.seconds(self._shared.count_busy(), is_catching_up=self.is_catching_up)
-            self._deadline = loop.call_later(seconds, self._on_deadline)
-        if limits.is_low_latency and self.scoring.has_transitions and not self._is_hurried:
-            self._is_hurried = True
-            if self._deadline.when() > loop.time() + _LOW_LATENCY_S:
-                self._deadline.cancel()
-                self._deadline = loop.call_later(_LOW_LATENCY_S, self._on_deadline)
+        if not self._deadline.is_set:
+            self._deadline.set(limits.seconds(self._shared.count_busy(), is_catching_up=self.is_catching_up))
+        if limits.is_low_latency and self.scoring.has_transitions:
+            self._deadline.hurry()
 
     def _unschedule(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = None
-        self._is_overdue = self._is_hurried = False
-
-    def _on_deadline(self) -> None:
-        self._end_when_possible()
+        self._deadline.clear()
+        self._is_overdue = False
 
     def _end_when_possible(self) -> None:
         if self.under_way is None and not self.is_timer_waiting:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from worker.logs import log_event
 
 if TYPE_CHECKING:
     from worker.kafka.decompression import BatchTooLarge
+
+_log = logging.getLogger(__name__)
 
 Reason = Literal["dead_letters", "batch_size"]
 """A flood of bad records; a batch that unpacks to more than may be held in memory."""
@@ -39,4 +44,18 @@ def too_large_a_batch(batch: BatchTooLarge) -> Stopped:
         f"the batch at offsets {batch.first} to {batch.last} unpacks to more than {batch.limit_bytes} bytes",
         f"pass over it with `leadscore offsets skip {batch.partition}:{batch.first} --through {batch.last}`, "
         "or restart with a higher LEADSCORE_BATCH_BYTES",
+    )
+
+
+def log_stopped(partition: int, why: Stopped) -> None:
+    """Tell the operator, who alone can let it go on."""
+    log_event(
+        _log,
+        logging.ERROR,
+        "partition_stopped",
+        partition=partition,
+        offset=why.offset,
+        code=why.reason,
+        reason=why.problem,
+        fix=why.fix,
     )

@@ -61,11 +61,13 @@ class Timers:
             return  # its contacts are still those of an earlier version of a model
         before: list[Due] = []
         while (until := one.scoring.due_until()) is not None:
+            await self._access.turn()
             await self._turn_of(one)
             if one.is_settling or one.is_closed:
                 return
             try:
                 entries = self._store.due_before(one.number, until, _ENTRIES_A_ROUND)
+                self._access.answered()  # said here too: in a quiet partition nobody else asks the store for anything
                 if not entries or entries == before:
                     break
                 one.fire(entries)
@@ -73,7 +75,6 @@ class Timers:
                 await self._access.wait(error)
                 self.moved_at = monotonic()
                 continue
-            self._access.answered()
             before = entries
             one.end_round()
             self.moved_at = monotonic()

@@ -14,7 +14,13 @@ from mode.types import ServiceT
 
 from worker.clock import monotonic
 from worker.errors import RestartRequired
-from worker.kafka.aiokafka_private import has_lost_its_name, keep_batches, member_of, tell_heartbeats
+from worker.kafka.aiokafka_private import (
+    end_coordination,
+    has_lost_its_name,
+    keep_batches,
+    member_of,
+    tell_heartbeats,
+)
 from worker.kafka.security import client_options
 from worker.kafka.txn_offsets import Member
 from worker.logs import log_event
@@ -127,6 +133,11 @@ class WorkerConsumer(faust_private.BatchConsumer):
             await self.commit()  # the first one only waited for a commit that Faust had begun before
         self._owned.forget()
         await self.app.delivery.close()
+
+    async def join_no_more(self) -> None:
+        """Take part in no more rebalances: a join that waits for others would hold up our end, and come to nobody."""
+        if self.kafka is not None:
+            await self._thread.call_thread(end_coordination, self.kafka)
 
     async def _check_membership(self) -> None:
         """

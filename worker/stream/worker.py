@@ -144,6 +144,7 @@ async def _end(app: WorkerApp, starting: asyncio.Task[None]) -> None:
     """
     stop_s, is_settled = app.settings.stop_timeout_ms / 1000, False
     stoppable = asyncio.create_task(app.parts_started.wait(), name="stoppable")
+    app.worker_consumer.is_leaving = True
     try:
         async with asyncio.timeout(stop_s):
             # Faust hangs when it is stopped before its parts have started; a restore is waited for after that.

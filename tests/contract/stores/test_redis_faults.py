@@ -21,6 +21,7 @@ from worker.clock import Deadline, pause
 from worker.errors import RestartRequired, StoreUnavailable
 from worker.settings.store_url import parse_server_url
 from worker.stores import redis_layout as layout
+from worker.stores import redis_scripts as scripts
 from worker.stores.redis import RedisStore
 from worker.stores.redis_access import RedisAccess
 
@@ -160,6 +161,15 @@ def test_write_without_an_answer_counts_once_when_it_is_repeated(
     assert seen(store) == changelog.state_at(one.offset)
     fill(store, 2, changelog)
     assert seen(store) == changelog.state_at(changelog.rounds[-1].offset)
+
+
+def test_command_of_a_load_that_arrives_after_its_end_takes_no_due_entries_away(store: RedisStore) -> None:
+    """A client that hangs up leaves what it has sent to the network; if this fails, timers of a whole partition never fire."""
+    store.load(0, {b"a": b"1", b"b": b"2"}, lambda _, value: int(value), None, 5)
+    for _ in store.end_load(0, lambda _, value: int(value)):
+        pass
+    scripts.CLEAR_DUE.call(store._client, KEYS, [store._owner, layout.ANCHOR])
+    assert [entry.key for entry in store.due_before(0, 9, 9)] == [b"a", b"b"]
 
 
 def again(call: Callable[[], object]) -> None:

@@ -117,13 +117,14 @@ def test_value_that_was_replaced_leaves_too_and_deletions_are_first(
         assert purge._phase.name == "AGEING", "the deletion meanwhile has a purge of its own"
 
 
-def test_what_a_restore_deletes_leaves_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [100, 45_000])  # so many that due entries are written out before she goes
+def test_what_a_restore_deletes_leaves_too(tmp_path: Path, others: int) -> None:
     with opened(tmp_path) as store:
-        store.load(0, _others(100) | {JANE: WORTH}, _always_due, None, 1)
+        store.load(0, _others(others) | {JANE: WORTH}, _always_due, None, 1)
         store.load(0, {JANE: None}, _always_due, 1, 2)
         store.tidy(0)
         for _ in store.end_load(0, _always_due):
             pass
         _purge(store)
         assert _traces(tmp_path) == set()
-        assert len(store.due_before(0, 9, 1_000)) == 100
+        assert len(store.due_before(0, 9, 100_000)) == others

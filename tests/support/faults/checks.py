@@ -7,6 +7,7 @@ the topic as stored. Where they disagree with each other the text says so, and t
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ Topic = Mapping[int, Sequence[ConsumerRecord[bytes, bytes]]]
 _SHOWN = 3
 _RSS_MB, _HANDLES = 450, 300  # far above what a worker takes; a leak of a short run is still seen
 _TRACES = ("Traceback (most recent call last)", "Crashed reason")
+_INTERRUPTED_IMPORT = re.compile(r"\ATraceback \(most recent call last\):\n(?:  .*\n)+KeyboardInterrupt\n")
+"""What Python itself writes when SIGINT comes before a line of the worker has run."""
 _CONTROL = (b"\x00", b"\x01")
 
 
@@ -365,7 +368,7 @@ def check_logs(cluster: Cluster) -> list[str]:
         f"I8: {worker.log_file} holds {trace!r}"
         for worker in cluster.lives
         for trace in _TRACES
-        if trace in worker.log_text()
+        if trace in _INTERRUPTED_IMPORT.sub("", worker.log_text())
     ]
 
 

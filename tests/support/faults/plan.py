@@ -100,6 +100,18 @@ def terminate(name: str) -> Fault:
     return Fault(f"SIGTERM {name}", act)
 
 
+def terminate_early(name: str) -> Fault:
+    """SIGTERM although it may not have finished to start, or to join; exit 0 in time all the same, and a new life."""
+
+    async def act(run: FaultRun) -> None:
+        worker = run.cluster.take_out(name)
+        await worker.wait_for("worker_starts")
+        assert await worker.stop() == 0, worker.log_text()[-2000:]
+        run.cluster.start_again(name)
+
+    return Fault(f"SIGTERM {name} while it starts", act)
+
+
 def freeze(name: str, seconds: float) -> Fault:
     """SIGSTOP for *seconds*, then SIGCONT: the duration is the fault, so this one time it is waited for by the clock."""
 

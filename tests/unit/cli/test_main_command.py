@@ -14,7 +14,7 @@ import worker
 from worker.cli import main as command
 from worker.errors import ConfigError, DependencyError, ModelError, RestartRequired, StateError, WorkerError
 
-COMMANDS = ("run", "demo", "send", "replay", "lag", "dlq", "model", "topics", "contact", "settings")
+COMMANDS = ("demo", "replay", "model", "run", "send", "settings", "topics", "lag", "dlq", "offsets", "contact")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -27,6 +27,12 @@ def test_every_command_explains_itself(name: str) -> None:
 def test_no_command_shows_all_of_them() -> None:
     result = CliRunner().invoke(command.app, [], env={"COLUMNS": "200"})
     assert all(name in result.output for name in COMMANDS)
+
+
+def test_help_lists_first_what_needs_no_worker_and_every_line_is_whole_on_a_narrow_terminal() -> None:
+    shown = CliRunner().invoke(command.app, ["--help"], env={"COLUMNS": "80"}).output.partition("Commands:")[2]
+    assert tuple(line.split()[0] for line in shown.splitlines() if line.strip()) == COMMANDS
+    assert "..." not in shown
 
 
 def test_version_is_that_of_the_package() -> None:
@@ -107,6 +113,10 @@ EVERY_COMMAND = [
     ("contact", "erase", "c", "--yes"),
     ("contact", "dump", "--out", "somewhere"),
     ("model", "drop", "old"),
+    ("offsets", "show"),
+    ("offsets", "skip", "0:1"),
+    ("topics", "acls"),
+    ("topics", "epoch", "--raise"),
     ("topics", "plan"),
     ("topics", "create"),
     ("topics", "check"),
@@ -172,6 +182,8 @@ def test_run_says_it_in_json_where_its_log_is_json(
     said = json.loads(line)
     assert (said["event"], said["exit_code"], said["code"]) == ("worker_ends", 78, "config.invalid")
     assert "LEADSCORE_BROKERS" in said["reason"]
+    assert "; fix: " in said["reason"]
+    assert "\n" not in said["reason"]
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

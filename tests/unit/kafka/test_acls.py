@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from worker.cli.main import app
@@ -19,9 +22,37 @@ OURS = {
     "lead-scoring-contacts-changelog",
 }
 
+WITHOUT_A_BROKER = {
+    "demo",  # runs a broker of its own
+    "settings",
+    *("model lint", "model explain-code", "model new", "model test", "model explain", "model fit"),
+    *("model show", "model list"),
+    *("topics plan", "topics acls"),
+}
+
 
 def settings(**changed: str) -> Settings:
     return load_settings({"LEADSCORE_BROKERS": "kafka-1:9092", **changed})
+
+
+def leaves(command: Any, name: str = "") -> Iterator[str]:
+    """Yield the names of the commands under *command*, as they are typed."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield name
+        return
+    for word, one in inner.items():
+        yield from leaves(one, f"{name} {word}".strip())
+
+
+def test_every_command_is_listed_with_what_it_needs_or_needs_no_broker() -> None:
+    """If this fails, a command is refused by the brokers of whoever gave it only what is listed."""
+    there = list(leaves(typer.main.get_command(app)))
+    assert sorted(there) == sorted([*COMMANDS, *WITHOUT_A_BROKER])
+
+
+def test_dropping_a_model_needs_what_passing_over_a_record_does() -> None:
+    assert grants(settings(), "model drop") == grants(settings(), "offsets skip")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

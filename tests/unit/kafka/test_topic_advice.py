@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.kafka import topics
+from worker.kafka import topic_plan
 from worker.kafka.topic_advice import advice
 from worker.settings import load_settings
 
@@ -13,8 +13,8 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 
 def test_topics_as_they_are_created_are_beyond_reproach() -> None:
-    specs = topics.plan(SETTINGS)
-    assert topics.advise(specs, {spec.name: topics.Existing(4, spec.created_with()) for spec in specs}) == []
+    specs = topic_plan.plan(SETTINGS)
+    assert topic_plan.advise(specs, {spec.name: topic_plan.Existing(4, spec.created_with()) for spec in specs}) == []
 
 
 def test_timestamps_of_producers_in_the_input_are_warned_of() -> None:
@@ -44,13 +44,13 @@ def test_topics_that_forget_within_days_are_warned_of(role: str, kept_ms: int, i
 
 
 def test_nothing_is_said_of_what_is_missing_or_hidden() -> None:
-    specs = topics.plan(SETTINGS)
-    assert topics.advise(specs, {}) == []
-    assert topics.advise(specs, {SETTINGS.input_topic: topics.Existing(4, {})}) == []
+    specs = topic_plan.plan(SETTINGS)
+    assert topic_plan.advise(specs, {}) == []
+    assert topic_plan.advise(specs, {SETTINGS.input_topic: topic_plan.Existing(4, {})}) == []
 
 
 def test_a_warning_names_the_topic() -> None:
-    specs = topics.plan(SETTINGS)
-    (found,) = topics.advise(specs, {SETTINGS.input_topic: topics.Existing(4, {"retention.ms": "60000"})})
+    specs = topic_plan.plan(SETTINGS)
+    (found,) = topic_plan.advise(specs, {SETTINGS.input_topic: topic_plan.Existing(4, {"retention.ms": "60000"})})
     assert found.topic == SETTINGS.input_topic
     assert "60000" in found.problem

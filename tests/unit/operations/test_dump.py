@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from aiokafka.structs import TopicPartition
 
 from worker.errors import ConfigError
+from worker.operations import dump
 from worker.operations.dump import without_buried
 from worker.pipeline import PARTITION_KEY
 from worker.pipeline.graves import encode_grave, grave_key
@@ -57,3 +63,48 @@ def test_dump_without_the_key_is_refused_once_somebody_was_erased() -> None:
         without_buried({(0, key): stone, (0, b"jane"): _value(6)}, _settings(""))
     values = {(0, b"jane"): _value(6)}
     assert without_buried(values, _settings("")) == values
+
+
+class _Consumer:
+    """A changelog of one partition, read a row at a time."""
+
+    def __init__(self, rows: list[tuple[bytes, bytes | None]]) -> None:
+        self.rows = rows
+        self.at = 0
+
+    async def getmany(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
+        key, value = self.rows[self.at]
+        self.at += 1
+        return {PLACE: [SimpleNamespace(key=key, value=value)]}
+
+    async def position(self, _: TopicPartition) -> int:
+        return self.at
+
+
+PLACE = TopicPartition("changelog", 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept"),
+    [
+        ([_value(1), _value(3), _value(2)], _value(3)),
+        ([_value(1), None], None),
+        ([_value(1), None, _value(2)], _value(2)),
+        ([_grave(b"jane", 3), _value(6), _grave(b"jane", 3), None], _value(6)),
+        ([_value(6), _grave(b"jane", 7), None, _value(6)], None),
+        ([_value(6), _grave(b"jane", 7), None, _value(8)], _value(8)),
+    ],
+    ids=[
+        *("highest fence", "tombstone", "after a tombstone"),
+        *("erased late by a worker that was cut off", "told late by one", "back after the erasure"),
+    ],
+)
+def test_row_that_a_restore_would_keep_is_dumped(
+    rows: list[bytes | tuple[bytes, bytes] | None], kept: bytes | None
+) -> None:
+    """If this fails, a dump lacks a contact that the worker scores, or shows one that it has forgotten."""
+    named = [row if isinstance(row, tuple) else (b"jane", row) for row in rows]
+    consumer: Any = _Consumer([*named, (PARTITION_KEY, _value(2))])
+    values = asyncio.run(dump._read_until(consumer, {PLACE: len(named) + 1}, _settings()))
+    assert values.get((0, b"jane")) == kept
+    assert (0, PARTITION_KEY) in values, "a row of the worker's own is as old as no gravestone"

@@ -17,6 +17,7 @@ from tests.support.small import (
 from worker.errors import StoreUnavailable
 from worker.pipeline import PARTITION_KEY, Partition, decode_partition_row
 from worker.pipeline.flood import Flood
+from worker.pipeline.rows import encode_partition_row
 
 MODEL = small_model(rule("act", 60), qualify={"when": {"score": {"at_least": 100}}})
 
@@ -81,7 +82,7 @@ def test_a_stop_at_the_first_record_of_a_round_is_stored_too() -> None:
     fold(partition, bad(7))
     closed = drained(partition)
     row = decode_partition_row(closed.puts[PARTITION_KEY])
-    assert (row.stopped_limit, row.next_offset, closed.outputs) == (0, 0, [])
+    assert (row.stopped_limit, row.next_offset, closed.outputs) == (0, 7, [])
     partition.settled()
     assert partition.drain() is None
 
@@ -131,3 +132,37 @@ def test_a_record_at_which_folding_fails_is_named() -> None:
     with pytest.raises(LookupError):
         fold(partition, good(3), good(4), good(5), good(6))
     assert partition.failed_at == 5
+
+
+@pytest.mark.parametrize("before", [(), (good(0),)])
+def test_a_stopped_partition_stands_at_the_record_that_it_names_even_behind_a_gap(
+    before: tuple[SmallRecord, ...],
+) -> None:
+    """Control records of producers leave gaps; if this fails, passing over the record that was named is refused."""
+    partition = small_partition(MODEL, dlq_limit=0)
+    fold(partition, *before, bad(7), good(8))
+    closed = drained(partition)
+    assert (partition.stopped_at, closed.next_offset) == (7, 7)
+    assert decode_partition_row(closed.puts[PARTITION_KEY]).next_offset == 7
+
+
+def test_a_record_that_an_operator_passes_over_is_left_out_and_its_neighbours_count() -> None:
+    """If this fails, one record that nobody can fold costs all those of its round, or restarts the worker for ever."""
+    first = small_partition(MODEL)
+    fold(first, good(0))
+    row = decode_partition_row(drained(first).puts[PARTITION_KEY])
+    row.passed_over = [2, 5]
+    again = small_partition(MODEL, row=encode_partition_row(row))
+    fold(again, good(1), good(2), good(3))
+    closed = drained(again)
+    assert (closed.counts["received", ""], closed.counts["effective", "small"], closed.counts["passed_over", ""]) == (
+        2,
+        2,
+        1,
+    )
+    assert (closed.next_offset, decode_partition_row(closed.puts[PARTITION_KEY]).passed_over) == (4, [5])
+    again.settled()
+    fold(again, good(5))  # nothing else comes: the position moves on all the same
+    closed = drained(again)
+    assert (closed.next_offset, decode_partition_row(closed.puts[PARTITION_KEY]).passed_over) == (6, [])
+    assert closed.counts["passed_over", ""] == 1

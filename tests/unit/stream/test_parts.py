@@ -15,7 +15,7 @@ from aiokafka.structs import TopicPartition
 from tests.support.stream_fakes import Desk, progress, records
 from worker.clock import monotonic, now_ms
 from worker.errors import ConfigError, RestartRequired, StateError
-from worker.kafka import topics
+from worker.kafka import topic_plan
 from worker.kafka.security import client_options
 from worker.kafka.txn_offsets import Member
 from worker.pipeline import PARTITION_KEY, Output, Round
@@ -203,7 +203,7 @@ def test_a_poll_is_cut_short_by_a_rebalance_and_takes_no_records_for_nobody() ->
 
 
 def test_topics_are_planned_as_many_as_have_names() -> None:
-    assert [spec.role for spec in topics.plan(SETTINGS)] == [
+    assert [spec.role for spec in topic_plan.plan(SETTINGS)] == [
         "input",
         "qualifications",
         "scores",
@@ -211,20 +211,20 @@ def test_topics_are_planned_as_many_as_have_names() -> None:
         "changelog",
     ]
     without = load_settings({"LEADSCORE_BROKERS": "one:9092", "LEADSCORE_SCORES_TOPIC": ""})
-    assert "scores" not in [spec.role for spec in topics.plan(without)]
+    assert "scores" not in [spec.role for spec in topic_plan.plan(without)]
 
 
 @pytest.mark.parametrize(("replication", "in_sync"), [(1, "1"), (2, "1"), (3, "2"), (5, "4")])
 def test_writes_go_on_with_one_replica_away(replication: int, in_sync: str) -> None:
     settings = load_settings({"LEADSCORE_BROKERS": "one:9092", "LEADSCORE_REPLICATION": str(replication)})
-    assert {spec.created_with()["min.insync.replicas"] for spec in topics.plan(settings)} == {in_sync}
+    assert {spec.created_with()["min.insync.replicas"] for spec in topic_plan.plan(settings)} == {in_sync}
 
 
 def test_topics_that_are_right_or_whose_configuration_is_hidden_pass() -> None:
-    specs = topics.plan(SETTINGS)
-    right = {spec.name: topics.Existing(6, spec.created_with()) for spec in specs}
-    assert topics.judge(specs, right) == []
-    assert topics.judge(specs, {name: topics.Existing(6, {}) for name in right}) == []
+    specs = topic_plan.plan(SETTINGS)
+    right = {spec.name: topic_plan.Existing(6, spec.created_with()) for spec in specs}
+    assert topic_plan.judge(specs, right) == []
+    assert topic_plan.judge(specs, {name: topic_plan.Existing(6, {}) for name in right}) == []
 
 
 @pytest.mark.parametrize("protocol", ["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"])
@@ -352,3 +352,4 @@ def test_exit_codes_follow_the_error() -> None:
     assert exit_code_of(ValueError("x")) == 70
     assert exit_code_of(ConfigError(where="a", problem="b", fix="c")) == 78
     assert describe(RestartRequired(what="a", problem="b")).startswith("RestartRequired: a: b")
+    assert describe(ConfigError(where="a", problem="b", fix="c")) == "ConfigError: a: b; fix: c"

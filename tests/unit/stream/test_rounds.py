@@ -10,7 +10,7 @@ import pytest
 from tests.support.kafka import wait_until
 from tests.support.stream_fakes import Desk, progress, records
 from worker.errors import RestartRequired
-from worker.stream.rounds import RoundLimits
+from worker.stream.surroundings import RoundLimits
 
 
 def _run(scenario: Callable[[], Awaitable[None]]) -> None:

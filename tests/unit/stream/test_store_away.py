@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ import pytest
 from tests.support.kafka import wait_until
 from tests.support.stream_fakes import Desk, progress, records
 from worker.errors import StoreUnavailable
-from worker.stream import store_access
+from worker.pipeline import PARTITION_KEY
+from worker.stream import carry_over, store_access
+from worker.stream.lease import Lease
+from worker.stream.reporting import report_lag
 from worker.stream.timers import Timers
 
 
@@ -113,5 +117,132 @@ def test_timers_wait_for_the_store_and_fire_once() -> None:
             if b"due" in (output.value or b"")
         ]
         assert fired == [b"one:10:due"]
+
+    _run(scenario)
+
+
+def test_timers_with_nothing_to_fire_notice_that_the_store_is_back() -> None:
+    async def scenario() -> None:
+        desk = Desk(is_held=False, events=1000, has_timers=True)
+        timers = Timers(desk.store, desk.access, lambda: [desk.one], is_wall=True)
+        desk.one.take(records(10), 0, progress(10))
+        desk.fold_all()
+        await timers.fire_due(desk.one)
+        await desk.one.settle()
+        away = Away(desk, "due_before")
+        firing = asyncio.create_task(timers.fire_due(desk.one))
+        await _asked(away, 3)
+        assert desk.access.is_away
+        away.is_away = False
+        rounds = len(desk.delivery.rounds)
+        await firing
+        assert len(desk.delivery.rounds) == rounds
+        assert not desk.access.is_away
+
+    _run(scenario)
+
+
+class _OldContacts:
+    """The scoring of a partition whose contacts were written under an earlier version of a model."""
+
+    stopped_at = None
+
+    def __init__(self, carried: list[bytes]) -> None:
+        self.carried = carried
+        self.carries_over_from: bytes | None = b""
+        self.pending = 0
+
+    def carry_over(self, keys: Sequence[bytes], get_many: Any, *, is_last: bool) -> None:
+        self.carried += keys
+        self.carries_over_from = None if is_last else keys[-1]
+
+    def drain(self, position: int | None) -> None:
+        """Nothing is ever written."""
+
+
+@pytest.mark.parametrize("answers", [0, 1, 3, 5, 8])
+def test_contacts_are_carried_over_each_once_though_the_store_goes_away_in_the_scan(
+    monkeypatch: pytest.MonkeyPatch, answers: int
+) -> None:
+    """If this fails, a model change ends in a restart, or skips contacts, when Redis is away for a moment."""
+    monkeypatch.setattr(carry_over, "_CARRIED_A_ROUND", 3)
+
+    async def scenario() -> None:
+        desk = Desk(is_held=False)
+        keys = [b"contact-%d" % number for number in range(8)]
+        desk.store.write(0, dict.fromkeys([PARTITION_KEY, *keys], b"x"), [], [], None, 1)
+        real, left = desk.store.iterate, answers
+
+        def iterate(partition: int) -> Iterator[tuple[bytes, bytes]]:
+            nonlocal left
+            for row in real(partition):
+                left -= 1
+                if left == -1:
+                    raise StoreUnavailable(what="store", problem="no answer")
+                yield row
+
+        monkeypatch.setattr(desk.store, "iterate", iterate)
+        carried: list[bytes] = []
+        desk.one.scoring = _OldContacts(carried)  # type: ignore[assignment]
+        await carry_over.carry_over(desk.one, desk.store, desk.access)
+        assert carried == keys
+        assert (left < 0, desk.access.is_away, desk.deaths) == (True, False, [])
+
+    _run(scenario)
+
+
+def test_of_all_that_wait_for_the_store_one_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, a server that hangs blocks the event loop for its timeout once a partition, and the loop guard ends the worker."""
+    for name in ("_FIRST_WAIT_S", "_LONGEST_WAIT_S"):
+        monkeypatch.setattr(store_access, name, 0.2)  # far longer than all others take to find that it is away
+
+    async def scenario() -> None:
+        desk = Desk(is_held=False, events=1000, has_timers=True)
+        desk.one.take(records(10), 0, progress(10))
+        desk.fold_all()
+        await desk.one.settle()
+        away = Away(desk, "due_before")
+        timers = Timers(desk.store, desk.access, lambda: [desk.one] * 20, is_wall=True)
+        firing = asyncio.gather(
+            *(timers.fire_due(desk.one) for _ in range(20)),
+            *(desk.access.call(lambda: desk.store.due_before(0, 0, 0)) for _ in range(20)),
+        )
+        while away.asked < 3:
+            before = away.asked
+            await asyncio.sleep(0)
+            assert away.asked <= before + 1
+        away.is_away = False
+        await firing
+
+    _run(scenario)
+
+
+def test_metrics_do_not_ask_a_store_that_is_away() -> None:
+    """Each call may block the event loop for the store's timeout, and these come every second."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        size = Away(desk, "size_bytes")
+        app: Any = SimpleNamespace(
+            observer=SimpleNamespace(
+                **dict.fromkeys(["group_silence", "lag", "store_away", "stopped", "store_size"], lambda *_: None)
+            ),
+            lease=Lease(1.0),
+            access=desk.access,
+            contacts=desk.store,
+            assignment=SimpleNamespace(owned={0: desk.one}, restore=None),
+        )
+        waiting = asyncio.create_task(desk.access.wait(StoreUnavailable(what="store", problem="no answer")))
+        await asyncio.sleep(0)
+        reporting = asyncio.create_task(report_lag(app))
+        await asyncio.sleep(0)
+        assert size.asked == 0
+        desk.access.answered()
+        reporting.cancel()
+        await asyncio.gather(waiting, reporting, return_exceptions=True)
+        reporting = asyncio.create_task(report_lag(app))
+        await asyncio.sleep(0)
+        assert size.asked == 1
+        reporting.cancel()
 
     _run(scenario)

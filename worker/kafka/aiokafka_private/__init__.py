@@ -10,6 +10,7 @@ from worker.kafka.aiokafka_private.batch_limit import limit_batches, too_large_b
 from worker.kafka.aiokafka_private.fetching import Fetched, fetch
 from worker.kafka.aiokafka_private.membership import (
     coordination_error,
+    end_coordination,
     ended_parts,
     has_lost_its_name,
     member_of,
@@ -33,6 +34,7 @@ __all__ = [
     "built_size",
     "check_names",
     "coordination_error",
+    "end_coordination",
     "ended_parts",
     "fetch",
     "has_lost_its_name",

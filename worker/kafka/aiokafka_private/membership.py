@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import aiokafka
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.group import LeaveGroupRequest
 
 from worker.clock import monotonic
 from worker.kafka.named_heartbeat import FENCED_INSTANCE_ID, NamedHeartbeat
 from worker.kafka.txn_offsets import Member
+
+_CANCEL_AGAIN_S = 0.1
 
 
 def member_of(consumer: aiokafka.AIOKafkaConsumer) -> Member:
@@ -54,6 +60,31 @@ async def has_lost_its_name(consumer: aiokafka.AIOKafkaConsumer, member: Member)
     except (KafkaError, NotImplementedError):  # away, or a broker that does not know the question
         return False
     return bool(answer.error_code == FENCED_INSTANCE_ID)
+
+
+async def end_coordination(consumer: aiokafka.AIOKafkaConsumer) -> None:
+    """
+    Let *consumer* take part in no more rebalances, so that it can leave without waiting for anybody. Call it in its loop.
+
+    It stays a member and may commit. Brokers answer the requests of a connection one after the other, so the connection on which
+    a join waits is closed: leaving takes another one.
+    """
+    coordinator = consumer._coordinator
+    task = getattr(coordinator, "_coordination_task", None)
+    if task is None or task.done():
+        return
+    while not task.done():  # it swallows a cancellation while it ends its heartbeats before a join
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCEL_AGAIN_S)
+    if not coordinator._performed_join_prepare:
+        return
+    place = (coordinator.coordinator_id, ConnectionGroup.COORDINATION)
+    if (connection := coordinator._client._conns.pop(place, None)) is not None:
+        connection.close()
+    if coordinator.generation <= 0 and coordinator.member_id and coordinator._group_instance_id is None:
+        # aiokafka leaves for those alone who have been members before.
+        with suppress(KafkaError):  # the end of the session will tell the group
+            await coordinator._send_req(LeaveGroupRequest(coordinator.group_id, coordinator.member_id))
 
 
 def coordination_error(consumer: aiokafka.AIOKafkaConsumer) -> BaseException | None:
