@@ -15,6 +15,8 @@ import cramjam
 from aiokafka.codec import snappy_decode
 
 _GZIP_WINDOW: Final = 31  # the largest one, with a gzip header
+_MOST_MEMBERS: Final = 1_000
+"""Streams that one gzip batch may be made of: producers write one, and each costs a copy of all that follow."""
 _LIKELY_RATIO: Final = 16
 _LEAST_ROOM: Final = 256 * 1024
 _XERIAL_MARK: Final = b"\x82SNAPPY\x00"
@@ -42,6 +44,8 @@ def unpack_gzip(packed: Any, limit_bytes: int) -> bytes:
     parts: list[bytes] = []
     room = limit_bytes
     while left:
+        if len(parts) == _MOST_MEMBERS:
+            raise BatchTooLarge(limit_bytes)
         stream = zlib.decompressobj(_GZIP_WINDOW)
         part = stream.decompress(left, room + 1)
         room -= len(part)

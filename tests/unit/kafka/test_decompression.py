@@ -52,6 +52,12 @@ def test_gzip_of_several_members_is_held_to_the_limit_as_a_whole() -> None:
         UNPACK["gzip_decode"](gzip.compress(bytes(LIMIT - 1)) + gzip.compress(b"ab"), LIMIT)
 
 
+def test_gzip_of_very_many_members_is_refused_without_going_through_them() -> None:
+    """If this fails, a megabyte of empty members keeps heartbeats waiting until the group gives the partition to the next."""
+    with pytest.raises(BatchTooLarge):
+        UNPACK["gzip_decode"](gzip.compress(b"") * 50_000, LIMIT)
+
+
 @pytest.mark.parametrize(("codec", "error"), [("gzip_decode", zlib.error), ("lz4_decode", cramjam.DecompressionError)])
 def test_what_is_broken_is_not_called_too_large(codec: str, error: type[Exception]) -> None:
     packed = PACK[codec](os.urandom(5000))
