@@ -209,8 +209,10 @@ async def _bomb(brokers: str, directory: Path, guarantee: str) -> None:
         skip = ("offsets", "skip", "0:3", "--through", "5")
         assert " ".join(skip) in stopped["fix"]
         planned = await site.command(*skip)
-        assert (planned.returncode, planned.stdout) == (0, "partition 0: offset 3 -> 6, epoch 0\n"), planned.stderr
-        wrong = await site.command("offsets", "skip", "0:4", "--yes")
+        assert (planned.returncode, planned.stdout.splitlines()[0]) == (0, "partition 0: offset 3 -> 6, epoch 0"), (
+            planned.stderr
+        )
+        wrong = await site.command("offsets", "skip", "0:2", "--yes")
         assert (wrong.returncode, "it stands at offset 3" in wrong.stderr) == (78, True)
         assert worker.exit_code is None  # nothing was changed so far
         done = await site.command(*skip, "--yes")

@@ -38,6 +38,7 @@ def commands(source: str) -> Mapping[str, Sequence[str]]:
         "dlq replay": ("--yes",),
         "offsets show": (),
         "offsets skip": ("0:0", "--yes"),
+        "model drop": ("of-last-year", "--yes"),
         "contact show": (CONTACT,),
         "contact dump": ("--out", "dumped"),
         "contact export": (CONTACT, "--out", "exported.json"),
@@ -51,6 +52,7 @@ UNASKED = {
     ("topics create", "Create"),  # there are all
     ("topics create", "DescribeConfigs"),
     ("offsets skip", "Write"),  # there is nothing to pass over; `topics epoch` needs the same
+    ("model drop", "Write"),  # there is nothing to drop
     ("contact erase", "Read"),  # only when it is waited for
 }
 """What a command gets along without as it is called here."""

@@ -152,6 +152,12 @@ def _position(settings: Settings) -> Iterator[Grant]:
         )
 
 
+def _drop(settings: Settings) -> Iterator[Grant]:
+    yield from _position(settings)
+    if settings.guarantee == "at_least_once":
+        yield from _lag(settings)  # whether the workers are stopped
+
+
 def _erase(settings: Settings) -> Iterator[Grant]:
     yield Grant("topic", settings.input_topic, "Write", "the erasure")
     yield Grant("topic", settings.changelog_topic, "Read", "whether it is carried out")
@@ -175,7 +181,7 @@ _GRANTS = {
     "dlq replay": _letters_again,
     "offsets show": _standing,
     "offsets skip": _position,
-    "model drop": _position,
+    "model drop": _drop,
     "contact show": _dump,
     "contact dump": _dump,
     "contact export": _export,
