@@ -15,10 +15,11 @@ from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.record._crecords import default_records as aiokafka_batches
 
 from worker.kafka.decompression import UNPACK
+from worker.kafka.expected_names import Names, check_expected
 
 EXPECTED = "0.14."
 
-_NAMES: tuple[tuple[object, tuple[str, ...]], ...] = (
+_NAMES: tuple[Names, ...] = (
     (aiokafka_sender, ("BACKOFF_OVERRIDE",)),
     (Sender, ("_do_txn_offset_commit", "_find_coordinator", "close", "start")),
     (TxnOffsetCommitHandler, ("create_request", "handle_response", "do")),
@@ -46,18 +47,7 @@ def check_names() -> None:
     Raises:
         RuntimeError: aiokafka is another version than this was written and tested for.
     """
-    missing = [
-        f"{getattr(owner, '__name__', owner)}.{name}"
-        for owner, names in _NAMES
-        for name in names
-        if not hasattr(owner, name)
-    ]
-    if missing or not aiokafka.__version__.startswith(EXPECTED):
-        raise RuntimeError(
-            f"aiokafka {EXPECTED}x is expected, found {aiokafka.__version__}"
-            + (f" without {', '.join(missing)}" if missing else "")
-            + "; install the pinned version"
-        )
+    check_expected("aiokafka", aiokafka.__version__, EXPECTED, _NAMES)
 
 
 check_names()

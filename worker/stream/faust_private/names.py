@@ -9,9 +9,11 @@ from faust.tables.recovery import Recovery
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
 
+from worker.kafka.expected_names import Names, check_expected
+
 EXPECTED = "0.15."
 
-_NAMES: tuple[tuple[object, tuple[str, ...]], ...] = (
+_NAMES: tuple[Names, ...] = (
     (faust_app.App, ("_create_directories", "_on_partitions_revoked", "_on_partitions_assigned")),
     (
         driver.Consumer,
@@ -62,18 +64,7 @@ def check_names() -> None:
     Raises:
         RuntimeError: Faust is another version than this was written and tested for.
     """
-    missing = [
-        f"{getattr(owner, '__name__', owner)}.{name}"
-        for owner, names in _NAMES
-        for name in names
-        if not hasattr(owner, name)
-    ]
-    if missing or not faust.__version__.startswith(EXPECTED):
-        raise RuntimeError(
-            f"faust-streaming {EXPECTED}x is expected, found {faust.__version__}"
-            + (f" without {', '.join(missing)}" if missing else "")
-            + "; install the pinned version"
-        )
+    check_expected("faust-streaming", faust.__version__, EXPECTED, _NAMES)
 
 
 check_names()
