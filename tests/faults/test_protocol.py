@@ -42,6 +42,8 @@ _LONG: Sequence[tuple[Mishap, ...]] = (
     (Mishap("Produce", "disconnect", times=3),),
     (Mishap("Fetch", "disconnect", times=3),),
     (Mishap("Metadata", codes=("LEADER_NOT_AVAILABLE",), times=2), Mishap("Fetch", codes=("NOT_LEADER_OR_FOLLOWER",))),
+    # No topics are known when partitions are handed out.
+    (Mishap("Metadata", codes=("LEADER_NOT_AVAILABLE",), times=4), Mishap("Fetch", codes=("NOT_LEADER_OR_FOLLOWER",), times=2), _REJOIN),
     (Mishap("Heartbeat", codes=("ILLEGAL_GENERATION",)),),
     (Mishap("Heartbeat", codes=("UNKNOWN_MEMBER_ID",)),),
     (Mishap("Heartbeat", codes=("FENCED_INSTANCE_ID",)),),

@@ -43,6 +43,11 @@ _FETCH_MAX_WAIT_MS = 100
 _REBALANCE_TIMEOUT_MS = 30_000  # settling before a rebalance may take one session timeout
 _JOIN_SLACK_MS = 10_000
 _REQUEST_TIMEOUT_MS = 30_000
+_METADATA_MAX_AGE_MS = 5_000
+"""
+A broker that elects leaders may know none of our topics for a moment. A group that rebalances then hands out nothing, and hands out
+anew only when the one who led it looks again, by aiokafka's default within five minutes.
+"""
 _ASK_WITHIN_S = 2.0
 
 
@@ -68,6 +73,7 @@ class WorkerThread(faust_private.BatchThread):
             auto_offset_reset="none",
             isolation_level="read_committed",
             fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
+            metadata_max_age_ms=_METADATA_MAX_AGE_MS,
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms * 3 // 10,
             rebalance_timeout_ms=rebalance_ms,
