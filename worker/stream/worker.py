@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from worker import metrics as catalogue
-from worker.errors import RestartRequired, WorkerError
+from worker.errors import RestartRequired
 from worker.kafka import topics
 from worker.kafka.refusals import watch_refusals
 from worker.logs import configure, log_event
@@ -21,7 +21,7 @@ from worker.settings import require_for_run
 from worker.stream.app import Parts, WorkerApp, create_app
 from worker.stream.contact_page import contact_page
 from worker.stream.exposure import warn_of_exposure
-from worker.stream.fatal import describe, error_code_of, exit_code_of
+from worker.stream.fatal import exit_code_of, log_end
 from worker.stream.reporting import report_lag, status_of
 from worker.stream.standstill import Standstill, ask_ends
 from worker.stream.watchdog import LoopGuard, Watchdog
@@ -54,17 +54,8 @@ def run_worker(
         models = () if parts is not None and parts.pipeline is not None else load_models(settings.models)
         calm_garbage_collector()
         return asyncio.run(_run(settings, models, parts or Parts(), connect_within_s))
-    except WorkerError as error:
-        log_event(
-            _log, logging.CRITICAL, "worker_ends", exit_code=error.exit_code, code=error.code, reason=describe(error)
-        )
-        return error.exit_code
     except Exception as error:  # noqa: BLE001 - the supervisor has to see "start me again", whatever it was
-        code = exit_code_of(error)
-        log_event(
-            _log, logging.CRITICAL, "worker_ends", exit_code=code, code=error_code_of(error), reason=describe(error)
-        )
-        return code
+        return log_end(error)
 
 
 async def _run(settings: Settings, models: tuple[Model, ...], parts: Parts, connect_within_s: float) -> int:
