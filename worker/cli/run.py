@@ -32,8 +32,8 @@ def run(
         typer.Option(
             metavar="N",
             callback=_processes,
-            help="worker processes on this host, under one supervisor; auto: one for each usable core "
-            f"[{_PROCESSES}, 1]",
+            help="worker processes on this host, under one supervisor; auto: one for each usable core; "
+            f"without it {_PROCESSES} counts",
         ),
     ] = None,
 ) -> None:

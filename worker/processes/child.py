@@ -11,14 +11,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from worker.errors import ConfigError, RestartRequired
 
-if TYPE_CHECKING:
-    from worker.settings import Settings
-
 _PR_SET_PDEATHSIG = 1
+ONE_SIGNAL_S = 2.0
+"""Two signals within so long are the supervisor's and that of who told it: systemd tells all processes of a service."""
 
 
 def end_with_supervisor(pipe: int = 0, *, asks_kernel: bool = sys.platform == "linux") -> None:
@@ -45,12 +43,12 @@ def _end_after(pipe: int) -> None:
     os._exit(RestartRequired.exit_code)
 
 
-def main(run: Callable[[Settings], int] | None = None) -> int:
+def main(run: Callable[..., int] | None = None) -> int:
     """
     Run one worker by the environment, and return its exit code.
 
     Args:
-        run: What a test runs instead.
+        run: What a test runs instead, with the same arguments.
     """
     end_with_supervisor()
     from worker.settings import load_settings  # noqa: PLC0415 - what takes long to import comes after the tie
@@ -61,7 +59,7 @@ def main(run: Callable[[Settings], int] | None = None) -> int:
         settings = load_settings(os.environ)
     except ConfigError as error:
         return log_end(error)
-    return (run or run_worker)(settings)
+    return (run or run_worker)(settings, one_signal_s=ONE_SIGNAL_S)
 
 
 if __name__ == "__main__":

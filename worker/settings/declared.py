@@ -199,7 +199,7 @@ class Settings:
     processes: int = _operations(
         kinds.PROCESSES,
         "1",
-        "Worker processes of `run` on this host, under one supervisor; auto (or 0): one for each usable core.",
+        "Worker processes of `run` on this host, under one supervisor; auto: one for each core that affinity and cgroup leave us.",
     )
     web_bind: str = _operations(
         kinds.TEXT, "127.0.0.1", "Address for probes, metrics and status; 0.0.0.0 opens them to the network."
