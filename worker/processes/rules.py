@@ -61,7 +61,7 @@ class Supervision:
         self.exit_code = 0
         """The supervisor's own, once all is over."""
         self.cause: int | None = None
-        """The process whose end stopped all."""
+        """The process whose end gave that code."""
 
     @property
     def is_stopping(self) -> bool:
@@ -102,11 +102,11 @@ class Supervision:
     def ended(self, number: int, code: int, now_s: float) -> None:
         """Note that *number* has ended with exit *code*, negative for a signal."""
         ran_s = now_s - self._running.pop(number)
-        if code in _STOP_ALL and not self._told:
-            if self.cause is None:
-                self.cause = number
+        if code in _STOP_ALL:
+            if not self.is_stopping:
                 self._stop(now_s)
-            self.exit_code = max(self.exit_code, code)  # what an operator has to mend goes before what time may
+            if code > self.exit_code:  # what an operator has to mend goes before what time may
+                self.exit_code, self.cause = code, number
         elif not self.is_stopping:
             self._starts_at[number] = now_s + self._backs_off[number].after(ran_s)
         elif code not in _TIDY and self.exit_code == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -98,4 +99,4 @@ def _why_it_waits(member: Member, starts_in_s: float | None) -> str:
     if member.exit_code is None:
         return "starting"
     ended = f"ended with {member.exit_code}" if member.exit_code >= 0 else f"killed by signal {-member.exit_code}"
-    return ended if starts_in_s is None else f"{ended}, starts again in {starts_in_s:.0f} s"
+    return ended if starts_in_s is None else f"{ended}, starts again in {math.ceil(starts_in_s)} s"

@@ -77,7 +77,7 @@ def test_what_an_operator_has_to_mend_goes_before_what_time_may_mend(first: int)
     rules = running(1, 2)
     rules.ended(1, first, 5.0)
     rules.ended(2, 147 - first, 5.0)
-    assert rules.exit_code == 78
+    assert (rules.exit_code, rules.cause) == (78, 1 if first == 78 else 2)
 
 
 def test_one_that_waits_to_be_started_again_is_not_started_into_a_stop() -> None:
@@ -143,6 +143,17 @@ def test_a_signal_during_a_stop_that_one_of_them_caused_hurries_it_and_keeps_its
     assert rules.wakes_at() == 11.0
     rules.ended(2, 70, 6.1)
     assert (rules.is_over, rules.exit_code) == (True, 78)
+
+
+def test_one_that_finds_something_to_mend_as_it_stops_says_so_as_one_worker_would() -> None:
+    rules = running(1, 2)
+    rules.told(5.0)
+    rules.to_signal(5.0)
+    rules.ended(1, 78, 6.0)
+    assert rules.to_signal(6.0) == [], "the other has been told already"
+    assert rules.wakes_at() == 32.0
+    rules.ended(2, 0, 7.0)
+    assert (rules.is_over, rules.exit_code, rules.cause) == (True, 78, 1)
 
 
 def test_a_signal_before_anything_runs_is_the_end() -> None:

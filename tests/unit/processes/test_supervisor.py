@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -185,6 +186,17 @@ def test_no_process_outlives_a_supervisor_that_is_killed(tmp_path: Path, tie: st
         supervisor.kill()
 
     told(tmp_path, story, SERVES.replace("end_with_supervisor()", tie))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone can be asked for this")
+def test_not_even_a_frozen_process_outlives_its_supervisor_on_linux(tmp_path: Path) -> None:
+    async def story(supervisor: Supervised) -> None:
+        await supervisor.wait_for("serves", count=2)
+        for pid in supervisor.pids():
+            os.kill(pid, signal.SIGSTOP)
+        supervisor.kill()
+
+    told(tmp_path, story, SERVES)
 
 
 def test_a_second_supervisor_on_the_same_state_is_refused_and_harms_nothing(tmp_path: Path) -> None:
