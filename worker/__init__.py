@@ -22,6 +22,7 @@ In reading order:
 - `stores`: where contacts are kept, in batches: RocksDB, Redis, memory; one contract for all.
 - `kafka`: how brokers are spoken to: security, topics, permissions, and what aiokafka keeps to itself.
 - `stream`: the Faust app: transport, one round's commit, restore, timers; the only package that knows Faust, but for the store's adapter.
+- `processes`: several workers on one host under one supervisor, one process a core.
 - `operations`: what the operator's commands do with brokers, beside running workers.
 - `web`: probes, metrics, status, and one contact's score.
 - `demo`: an embedded broker and simulated traffic.

@@ -14,7 +14,7 @@ import re
 import sys
 import traceback
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
@@ -37,6 +37,7 @@ _SUPPRESSED = "suppressed"
 _NUMBERS = re.compile(r"\d+")
 _KIND_LENGTH = 120
 _KINDS = 500  # texts that are put together before they are logged have no end of kinds
+_HEAD = ("time", "level", "logger", "event")  # of a line, in this order
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0))} | {
     0x2028: "\\u2028",
@@ -66,7 +67,7 @@ def configure(
     """
     out = stream or sys.stderr
     if colour is None:
-        colour = out.isatty() and not os.environ.get("NO_COLOR")
+        colour = is_coloured(out)
     handler = logging.StreamHandler(out)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(colour=colour))
     handler.addFilter(RepeatFilter(QUIET_LOGGERS))
@@ -79,6 +80,11 @@ def configure(
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("worker").setLevel(log_level)
     logging.captureWarnings(capture=True)
+
+
+def is_coloured(stream: TextIO) -> bool:
+    """Return whether text for *stream* has colours: at a terminal, unless NO_COLOR is set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def log_event(logger: logging.Logger, level: int, event: str, /, **fields: object) -> None:
@@ -179,12 +185,21 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return *record* as one line, and more lines only for a traceback."""
         event, fields = _event_of(record)
+        line = {"time": _time_of(record), "level": record.levelname, "logger": record.name, "event": event}
+        return self._text(line, fields, _error_of(record))
+
+    def format_line(self, line: Mapping[str, Any]) -> str:
+        """Return what `JsonFormatter` has written, read back, as `format` would have written it."""
+        fields = {name: value for name, value in line.items() if name not in {*_HEAD, "error"}}
+        return self._text({name: str(line.get(name, "")) for name in _HEAD}, fields, str(line.get("error", "")))
+
+    def _text(self, line: Mapping[str, str], fields: Mapping[str, object], error: str) -> str:
         words = "".join(f" {name}={_word(value)}" for name, value in fields.items())
-        level = f"{record.levelname:<7}"
+        level = f"{line['level']:<7}"
         if self._colour:
-            level = f"\x1b[{_COLOURS.get(record.levelname, '0')}m{level}\x1b[0m"
-        head = f"{_time_of(record)} {level} {_clean(record.name)} {_clean(event)}{words}"
-        return "\n    ".join([head, *map(_clean, _error_of(record).splitlines())])
+            level = f"\x1b[{_COLOURS.get(line['level'], '0')}m{level}\x1b[0m"
+        head = f"{line['time']} {level} {_clean(line['logger'])} {_clean(line['event'])}{words}"
+        return "\n    ".join([head, *map(_clean, error.splitlines())])
 
 
 def safe_text(exc: BaseException) -> str:

@@ -23,7 +23,7 @@ from prometheus_client.metrics_core import (
     Metric as Family,
 )
 
-LABELS = frozenset({"topic", "partition", "model", "reason", "code", "store"})
+LABELS = frozenset({"topic", "partition", "model", "reason", "code", "store", "process"})
 """All labels there are."""
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the buckets of a histogram."""
@@ -138,6 +138,15 @@ CONTACT_LOOKUPS = Metric(
 REBALANCES = Metric("leadscore_rebalances_total", "counter", "Assignments of partitions received.")
 MODELS = Metric(
     "leadscore_models_records", "gauge", "1 for each model in use; `code` is its version and digest.", ("model", "code")
+)
+PROCESS_STARTS = Metric(
+    "leadscore_process_starts_total", "counter", "Starts of each of several processes on one host.", ("process",)
+)
+PROCESSES_READY = Metric(
+    "leadscore_processes_ready_records",
+    "gauge",
+    "1 for each of several processes that is ready, 0 for one that is not.",
+    ("process",),
 )
 
 CATALOGUE: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -68,15 +68,24 @@ class CountingRun:
         }
 
     def start(
-        self, name: str, *, is_static: bool = False, crash_at: str = "", wipe: bool = False, **more: str
+        self,
+        name: str,
+        *,
+        is_static: bool = False,
+        crash_at: str = "",
+        wipe: bool = False,
+        processes: int = 1,
+        **more: str,
     ) -> WorkerProcess:
-        """Start a worker called *name*; its state lies beside those of its earlier lives, unless *wipe*."""
+        """Start a worker called *name*, or several *processes*; its state lies beside those of its earlier lives, unless *wipe*."""
         if wipe:
             shutil.rmtree(self.directory / name / "state", ignore_errors=True)
         environ = self.environ(**({"LEADSCORE_INSTANCE_ID": name} if is_static else {}))
         hooks = {key: value for key, value in more.items() if key.startswith("TEST_")}
         environ |= {key: value for key, value in more.items() if key not in hooks}
-        worker = WorkerProcess(self.directory / name, name, environ, crash_at=crash_at, extra=hooks)
+        command = ["-m", "tests.support.several"] if processes > 1 else []
+        environ |= {"LEADSCORE_PROCESSES": str(processes)}
+        worker = WorkerProcess(self.directory / name, name, environ, crash_at=crash_at, extra=hooks, command=command)
         self.workers.append(worker)
         return worker
 

@@ -8,13 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.support.counting_pipeline import counting_pipeline
 from tests.support.faults.crash_points import CRASH_AT, DyingDelivery, counted
 from tests.support.kafka import wait_until
+from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 ERASURE_KEY = "0123456789abcdef0123456789abcdef"
@@ -29,6 +30,7 @@ class WorkerProcess:
         name: For the log's file name.
         environ: LEADSCORE_* variables.
         is_counting: Whether the counting pipeline takes the place of scoring.
+        command: Arguments of Python that take the place of both.
         crash_at: ``<step>:<n>:<signal>``: at the nth time that the delivery reaches *step*, send itself *signal*.
     """
 
@@ -41,6 +43,7 @@ class WorkerProcess:
         is_counting: bool = True,
         crash_at: str = "",
         extra: Mapping[str, str] | None = None,
+        command: Sequence[str] = (),
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.name = name
@@ -58,7 +61,11 @@ class WorkerProcess:
         module = ["-m", "tests.support.worker_process"] if is_counting else ["-m", "worker.cli.main", "run"]
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *module], env=variables, cwd=directory, stdout=log, stderr=subprocess.STDOUT
+                [sys.executable, *(command or module)],
+                env=variables,
+                cwd=directory,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     @property
@@ -146,14 +153,19 @@ def _limit_faust(app: Any, seconds: float) -> None:
 
 
 def main() -> int:
+    """Run a worker that counts, by the environment."""
+    from worker.settings import load_settings
+
+    return run(load_settings(os.environ))
+
+
+def run(settings: Settings, *, one_signal_s: float = 0.0) -> int:
     """Run a worker that counts, with the test hooks that the environment names."""
     from tests.support.protocol_injection import install_protocol_errors
-    from worker.settings import load_settings
     from worker.stream.app import Parts
     from worker.stream.worker import run_worker
 
     install_protocol_errors()
-    settings = load_settings(os.environ)
     crash_at = os.environ.get(CRASH_AT, "")
     if slow_s := os.environ.get("TEST_SLOW_RESTORE_S"):
         _slow_down(float(slow_s))
@@ -165,7 +177,12 @@ def main() -> int:
         if crash_at
         else (lambda delivery: delivery),
     )
-    return run_worker(settings, parts=parts, connect_within_s=float(os.environ.get("TEST_CONNECT_S", "30")))
+    return run_worker(
+        settings,
+        parts=parts,
+        connect_within_s=float(os.environ.get("TEST_CONNECT_S", "30")),
+        one_signal_s=one_signal_s,
+    )
 
 
 if __name__ == "__main__":

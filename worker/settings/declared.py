@@ -196,6 +196,11 @@ class Settings:
     redis_certificate_location: str = _redis(kinds.PATH, "", "Our certificate (PEM), when the server asks for one.")
     redis_key_location: str = _redis(kinds.PATH, "", "The private key (PEM) of our certificate, without a password.")
 
+    processes: int = _operations(
+        kinds.PROCESSES,
+        "1",
+        "Worker processes of `run` on this host, under one supervisor; auto: one for each core that affinity and cgroup leave us.",
+    )
     web_bind: str = _operations(
         kinds.TEXT, "127.0.0.1", "Address for probes, metrics and status; 0.0.0.0 opens them to the network."
     )

@@ -21,6 +21,9 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/@]+):([0-9]{1,5})")
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 _MAX_PORT = 65_535
+_MOST_PROCESSES = 256
+AUTO = 0
+"""As many processes as there are usable cores."""
 
 
 class Kind(NamedTuple):
@@ -200,6 +203,15 @@ def optional(kind: Kind) -> Kind:
     )
 
 
+def _parse_processes(text: str) -> int:
+    if text.casefold() == "auto":
+        return AUTO
+    value = int(text) if re.fullmatch(r"[0-9]{1,4}", text) else -1
+    if not 0 <= value <= _MOST_PROCESSES:
+        raise ValueError(f"not a number of processes; write 1 to {_MOST_PROCESSES}, or auto (one for each usable core)")
+    return value
+
+
 INTEGER = Kind("integer", _parse_integer)
 FLAG = Kind("true or false", _parse_flag, lambda value: "true" if value else "false")
 TEXT = Kind("text", _parse_text)
@@ -213,4 +225,7 @@ OPTIONAL_INSTANT = Kind(
     lambda value: "" if value is None else format_instant(value),
 )
 DURATION = Kind("duration", parse_duration_ms, show_duration_ms)
+PROCESSES = Kind(
+    f"1 to {_MOST_PROCESSES}, or auto", _parse_processes, lambda value: "auto" if value == AUTO else str(value)
+)
 SIZE = Kind("size", parse_size_bytes, show_size_bytes)

@@ -31,14 +31,7 @@ def die(error: BaseException) -> None:
     """
     code = exit_code_of(error)
     try:
-        log_event(
-            _log,
-            logging.CRITICAL,
-            "worker_ends",
-            exit_code=code,
-            code=error_code_of(error),
-            reason=describe(error),
-        )
+        log_end(error)
         for handler in (*logging.getLogger().handlers, *_log.handlers):
             handler.flush()
         for stream in (sys.stdout, sys.stderr):
@@ -46,6 +39,13 @@ def die(error: BaseException) -> None:
                 stream.flush()
     finally:
         os._exit(code)  # also where nothing can be written any more
+
+
+def log_end(error: BaseException) -> int:
+    """Log *error* as the last line of a process that ends by itself, and return its exit code."""
+    code = exit_code_of(error)
+    log_event(_log, logging.CRITICAL, "worker_ends", exit_code=code, code=error_code_of(error), reason=describe(error))
+    return code
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -40,6 +40,7 @@ def status_of(app: WorkerApp, models: tuple[Model, ...]) -> Status:
         is_live=True,  # a worker that is not ends by itself
         is_ready=not problem,
         problem=problem,
+        topic_partitions=assignment.partitions or None,
         partitions=tuple(_partitions(app)),
         models=tuple(ModelStatus(name=model.name, version=model.version, digest=model.digest) for model in models),
         restore=_restore(app),

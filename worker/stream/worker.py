@@ -10,7 +10,8 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from worker import metrics as catalogue
-from worker.errors import RestartRequired, WorkerError
+from worker.clock import Deadline
+from worker.errors import RestartRequired
 from worker.kafka import topics
 from worker.kafka.refusals import watch_refusals
 from worker.logs import configure, log_event
@@ -21,7 +22,7 @@ from worker.settings import require_for_run
 from worker.stream.app import Parts, WorkerApp, create_app
 from worker.stream.contact_page import contact_page
 from worker.stream.exposure import warn_of_exposure
-from worker.stream.fatal import describe, error_code_of, exit_code_of
+from worker.stream.fatal import exit_code_of, log_end
 from worker.stream.reporting import report_lag, status_of
 from worker.stream.standstill import Standstill, ask_ends
 from worker.stream.watchdog import LoopGuard, Watchdog
@@ -35,7 +36,11 @@ _log = logging.getLogger(__name__)
 
 
 def run_worker(
-    settings: Settings, *, parts: Parts | None = None, connect_within_s: float = topics.CONNECT_WITHIN_S
+    settings: Settings,
+    *,
+    parts: Parts | None = None,
+    connect_within_s: float = topics.CONNECT_WITHIN_S,
+    one_signal_s: float = 0.0,
 ) -> int:
     """
     Run a worker until it is told to stop, and return its exit code.
@@ -47,28 +52,23 @@ def run_worker(
         settings: Where and how to run.
         parts: What a test replaces.
         connect_within_s: How long to wait for a broker at start.
+        one_signal_s: Signals that come within so long of the first one count as the same: a service manager may tell all
+            processes of a service to stop, and then a supervisor passes on what it was told itself.
     """
     configure(settings.log_format, settings.log_level)
     try:
         require_for_run(settings)
         models = () if parts is not None and parts.pipeline is not None else load_models(settings.models)
         calm_garbage_collector()
-        return asyncio.run(_run(settings, models, parts or Parts(), connect_within_s))
-    except WorkerError as error:
-        log_event(
-            _log, logging.CRITICAL, "worker_ends", exit_code=error.exit_code, code=error.code, reason=describe(error)
-        )
-        return error.exit_code
+        return asyncio.run(_run(settings, models, parts or Parts(), connect_within_s, one_signal_s))
     except Exception as error:  # noqa: BLE001 - the supervisor has to see "start me again", whatever it was
-        code = exit_code_of(error)
-        log_event(
-            _log, logging.CRITICAL, "worker_ends", exit_code=code, code=error_code_of(error), reason=describe(error)
-        )
-        return code
+        return log_end(error)
 
 
-async def _run(settings: Settings, models: tuple[Model, ...], parts: Parts, connect_within_s: float) -> int:
-    stop = _stop_on_signals()
+async def _run(
+    settings: Settings, models: tuple[Model, ...], parts: Parts, connect_within_s: float, one_signal_s: float
+) -> int:
+    stop = _stop_on_signals(one_signal_s)
     warn_of_exposure(settings, os.environ)
     if not await _unless(stop, topics.ensure(settings, within_s=connect_within_s)):
         return 0
@@ -189,15 +189,20 @@ async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> bool:
     return False
 
 
-def _stop_on_signals() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set; a second one ends the process at once, with nothing lost."""
+def _stop_on_signals(one_signal_s: float) -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set; a second one, after *one_signal_s*, ends the process at once, with nothing lost."""
     stop = asyncio.Event()
+    first = Deadline(0.0)
 
     def told(number: signal.Signals) -> None:
+        nonlocal first
+        if stop.is_set() and not first.has_passed:
+            return
         if stop.is_set():
             log_event(_log, logging.WARNING, "worker_stops_at_once", signal=number.name)
             os._exit(RestartRequired.exit_code)
         log_event(_log, logging.INFO, "worker_stops", signal=number.name)
+        first = Deadline(one_signal_s)
         stop.set()
 
     loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from worker.errors import ConfigError
-from worker.web.contacts import PREFIX, ContactPage
+from worker.web.contacts import PREFIX
 from worker.web.status import Status
 
 _log = logging.getLogger(__name__)
@@ -51,8 +51,15 @@ class Binding(Protocol):
 class Exposition(Protocol):
     """What can be scraped; Metrics fits."""
 
-    def exposition(self) -> bytes:
-        """Return all metrics in the text format of Prometheus."""
+    def exposition(self) -> bytes | Awaitable[bytes]:
+        """Return all metrics in the text format of Prometheus, at once or when others have been asked."""
+
+
+class Page(Protocol):
+    """One page with contact data; ContactPage fits."""
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Answer *request*."""
 
 
 class WebServer:
@@ -71,7 +78,7 @@ class WebServer:
         binding: Binding,
         status: Callable[[], Status],
         metrics: Exposition,
-        contacts: ContactPage | None = None,
+        contacts: Page | None = None,
     ) -> None:
         self._binding = binding
         self._status = status
@@ -142,9 +149,9 @@ class WebServer:
         return _verdict(holds=status.is_live and status.is_ready, problem=status.problem)
 
     async def _metrics_page(self, request: web.Request) -> web.Response:
-        return web.Response(
-            body=self._metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        )
+        asked = self._metrics.exposition()
+        body = asked if isinstance(asked, bytes) else await asked
+        return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _status_page(self, request: web.Request) -> web.Response:
         body = orjson.dumps(self._status().as_document(), option=orjson.OPT_INDENT_2)

@@ -58,6 +58,7 @@ class Status:
     is_live: bool
     is_ready: bool
     problem: str = ""
+    topic_partitions: int | None = None  # of the input topic in all, ours and others'
     partitions: tuple[PartitionStatus, ...] = ()
     models: tuple[ModelStatus, ...] = ()
     restore: RestoreStatus | None = None

@@ -57,6 +57,7 @@ def test_brokers_alone_are_enough() -> None:
         8_388_608,
     )
     assert settings.low_latency is False
+    assert settings.processes == 1
     assert settings.transaction_timeout_ms == 15_000
     assert settings.erasure_key is None
     assert (settings.web_bind, settings.web_port, settings.web_token) == ("127.0.0.1", 6066, None)
@@ -312,3 +313,17 @@ def test_what_is_shown_can_be_given_again(variable: object) -> None:
     for described, shown, _ in settings.shown():
         if described == variable:
             assert described.kind.parse(shown) == getattr(settings, described.field)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "shown"), [("1", 1, "1"), ("256", 256, "256"), ("auto", 0, "auto"), ("0", 0, "auto")]
+)
+def test_processes_are_a_number_or_as_many_as_there_are_cores(text: str, value: int, shown: str) -> None:
+    settings = load_settings(LEAST | {"LEADSCORE_PROCESSES": text})
+    assert settings.processes == value
+    assert {variable.field: shown for variable, shown, _ in settings.shown()}["processes"] == shown
+
+
+@pytest.mark.parametrize("text", ["-1", "257", "two", "1.5"])
+def test_no_number_of_processes_is_refused(text: str) -> None:
+    assert "write 1 to 256, or auto" in only_problem_of(PROCESSES=text)
