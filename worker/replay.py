@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.instants import MIN_INSTANT_MS
 from worker.contracts.json_encoding import encode_json
 from worker.errors import EventRefused

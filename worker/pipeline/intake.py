@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from worker.contracts.event import Event, decode_event
+from worker.contracts.event import Event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.instants import MAX_INSTANT_MS, MIN_INSTANT_MS
 from worker.contracts.partitioner import partition_of
 from worker.errors import EventRefused
@@ -24,16 +23,28 @@ _TIME_DIGITS = 15
 _FORWARDED_HEADERS_BYTES = 64 * 1024  # with an event at its limit, the source topic takes it once more
 
 
-class Matched(msgspec.Struct, gc=False):
+class Matched:
     """An event that some model keeps, on its way from decoding to folding."""
 
-    record: Record
-    event: Event
-    at_ms: int  # event time, set back where it lay too far ahead
-    key: bytes
-    traces: list[Trace | None]  # one a model
-    newest_ms: int  # newest event time of the partition, up to this record
-    record_ms: int  # newest record time that this worker has seen of the partition, up to this record
+    __slots__ = ("at_ms", "event", "key", "newest_ms", "record", "record_ms", "traces")
+
+    def __init__(
+        self,
+        record: Record,
+        event: Event,
+        at_ms: int,
+        key: bytes,
+        traces: list[Trace | None],
+        newest_ms: int,
+        record_ms: int,
+    ) -> None:
+        self.record = record
+        self.event = event
+        self.at_ms = at_ms  # event time, set back where it lay too far ahead
+        self.key = key
+        self.traces = traces  # one a model
+        self.newest_ms = newest_ms  # newest event time of the partition, up to this record
+        self.record_ms = record_ms  # newest record time that this worker has seen of the partition, up to this record
 
 
 IntakeMark = tuple[int, int | None, int, int | None]

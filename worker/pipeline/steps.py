@@ -11,7 +11,8 @@ from worker.pipeline.dues import Clockwork
 from worker.pipeline.told import tell, tell_erased
 from worker.scoring.contact import UNKNOWN_MS, ModelState
 from worker.scoring.history import Accepted, pack_id
-from worker.scoring.qualification import TIMER, Latch, Status, evaluate, heed, invite, is_inviting
+from worker.scoring.latch import Latch, Status
+from worker.scoring.qualification import TIMER, evaluate, heed, invite, is_inviting
 from worker.scoring.reading import positive_sum, read
 
 if TYPE_CHECKING:

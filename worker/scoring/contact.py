@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.scoring.history import History
-from worker.scoring.qualification import Latch
+from worker.scoring.latch import Latch
 
 if TYPE_CHECKING:
     import msgspec

@@ -12,10 +12,10 @@ from tests.support.small import DAY, HOUR, START, accept, rule, small_model
 from worker.errors import StateError
 from worker.scoring.codec import decode_contact, encode_contact, fence_of, fire_of
 from worker.scoring.contact import Contact, Fence, ModelState
+from worker.scoring.latch import Latch, Status
 from worker.scoring.matching import Matcher
 from worker.scoring.model import Model
 from worker.scoring.model_file import load_model
-from worker.scoring.qualification import Latch, Status
 from worker.scoring.state import Extras, Fold, RuleState
 from worker.scoring.trace_codec import pack_trace
 

@@ -14,9 +14,9 @@ from tests.support.small import DAY, HOUR, START, accept, event, rule, small_mod
 from worker.scoring.codec import decode_contact, encode_contact
 from worker.scoring.contact import Contact, ModelState
 from worker.scoring.history import History
+from worker.scoring.latch import Latch, Status
 from worker.scoring.matching import Matcher
 from worker.scoring.model import Model
-from worker.scoring.qualification import Latch, Status
 from worker.scoring.reading import read
 from worker.scoring.size import worst_case_bytes
 from worker.scoring.state import Adjustment, Fold

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.small import START, event, event_value, rule, small_model
-from worker.contracts.event import Event, decode_event
+from worker.contracts.event import Event
+from worker.contracts.event_decoding import decode_event
 from worker.scoring.matching import Matcher, Trace
 from worker.scoring.model import Model
 from worker.scoring.trace_codec import pack_trace, unpack_trace
