@@ -161,8 +161,7 @@ async def _same_name(brokers: str, tmp_path: Path, guarantee: str) -> dict[str, 
         await older.wait_ready()
         traffic = asyncio.create_task(run.send(6000, rate=400))
         await _commits_everywhere(run, 50)
-        newer = WorkerProcess(tmp_path / "copy", "copy", run.environ(LEADSCORE_INSTANCE_ID="a"))
-        run.workers.append(newer)
+        newer = run.start("copy", LEADSCORE_INSTANCE_ID="a")
         began = monotonic()
         assert await older.wait_ended(within_s=30) == 78
         ended_s = monotonic() - began
@@ -170,6 +169,10 @@ async def _same_name(brokers: str, tmp_path: Path, guarantee: str) -> dict[str, 
         assert "LEADSCORE_INSTANCE_ID" in reason
         await newer.wait_ready()
         await traffic
+        if guarantee == "at_least_once" and newer.exit_code == 70:
+            # A round of the older was still on its way: no fence holds it back, the newer sees the foreign row and ends.
+            assert "somebody else wrote" in newer.events("worker_ends")[0]["reason"]
+            newer = run.start("copy", LEADSCORE_INSTANCE_ID="a")  # as a supervisor would
         await run.assert_exact()
         assert len(newer.events("partitions_assigned")) == 1
     return {"one_name_twice": guarantee, "older_ended_s": round(ended_s, 2)}

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import NamedTuple
 
-from worker.errors import RestartRequired
+from worker.clock import Deadline, pause
+from worker.errors import RestartRequired, StoreUnavailable
 from worker.stores import ContactStore, DueChange
+from worker.stores import redis_layout as layout
+
+KEYS = layout.keys_of("lead-scoring", 0)
+"""Of partition 0, in the stores that `connect` makes."""
 
 
 class Written(NamedTuple):
@@ -104,3 +110,31 @@ def starts_anew(store: ContactStore) -> bool:
     except RestartRequired:
         return True
     return False
+
+
+def fill(store: ContactStore, rounds: int, changelog: Changelog | None = None) -> Changelog:
+    """Write *rounds* more rounds of *changelog*, or of a new one, to partition 0; return it."""
+    changelog = changelog or Changelog(1)
+    for _ in range(rounds):
+        write(store, changelog.next_round(), store.changelog_offset(0))
+    return changelog
+
+
+def wait_until(condition: Callable[[], bool], what: str, within_s: float = 15.0) -> None:
+    deadline = Deadline(within_s)
+    while not condition():
+        assert not deadline.has_passed, what
+        pause(0.02)
+
+
+def again(call: Callable[[], object]) -> None:
+    """Repeat *call* until the store answers, as the worker does."""
+
+    def answered() -> bool:
+        try:
+            call()
+        except StoreUnavailable:
+            return False
+        return True
+
+    wait_until(answered, "the store answers again")

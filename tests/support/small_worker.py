@@ -19,19 +19,19 @@ _BATCH = 2
 
 class SmallWorker:
     """
-    One partition that stores what it drains.
+    One partition that stores what it drains; the first event it takes has *offset*.
 
     *options* are those of the pipeline; `start` makes the partition anew from what is stored, as a restart would.
     """
 
-    def __init__(self, *models: Model, **options: Any) -> None:
+    def __init__(self, *models: Model, offset: int = 0, **options: Any) -> None:
         self.values: dict[bytes, bytes] = {}
         self.due: dict[bytes, int] = {}
         self.outputs: list[Output] = []
         self.counts: Counter[tuple[str, str]] = Counter()
         self.models: tuple[Model, ...] = models
         self._options: dict[str, Any] = {"erasure_key": b"key"} | options
-        self._offset = 0
+        self._offset = offset
         self.partition: Partition = self.start()
 
     def start(self, *models: Model, **options: Any) -> Partition:
@@ -48,8 +48,8 @@ class SmallWorker:
         while self.scan():
             pass
 
-    def scan(self) -> bool:
-        """Carry some contacts over, a round of its own; whether there is more to do."""
+    def scan(self, *, is_cut_short: bool = False) -> bool:
+        """Carry some contacts over, a round of its own; whether there is more to do. One that *is_cut_short* lacks its very last round."""
         after = self.partition.carries_over_from
         if after is None:
             return False
@@ -58,7 +58,8 @@ class SmallWorker:
         self.close()
         if len(keys) > _BATCH:
             return True
-        self.close()  # what only the states before needed goes in a round of its own
+        if not is_cut_short:
+            self.close()  # what only the states before needed goes in a round of its own
         return False
 
     def take(self, *values: bytes) -> list[Output]:

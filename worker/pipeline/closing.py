@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Closing:
     """Writes contacts into a round: value, place in the due index, score row."""
 
-    __slots__ = ("_erasure_key", "_is_stream", "_models", "_partition", "_scores", "_steps")
+    __slots__ = ("_erasure_key", "_is_stream", "_merges_by_fence", "_models", "_partition", "_scores", "_steps")
 
     def __init__(self, steps: Sequence[Steps], scores: str, partition: int, options: PipelineOptions) -> None:
         self._steps = steps
@@ -31,6 +31,7 @@ class Closing:
         self._scores = scores
         self._partition = partition
         self._is_stream = options.time == "stream"
+        self._merges_by_fence = options.merges_by_fence
         self._erasure_key = options.erasure_key
 
     def write(self, key: bytes, contact: Contact, closed: Round) -> None:
@@ -53,9 +54,10 @@ class Closing:
         """
         Let go of a contact that only models knew which were dropped; its last score was theirs too.
 
-        A tombstone counts for no newer than the contact's gravestone, so after an erasure an empty value takes its place.
+        After an erasure an empty value takes its place, since a tombstone counts for no newer than the contact's gravestone;
+        also where a worker that was cut off may still write: its tombstone, which has no age, would take away what has come since.
         """
-        if contact.erased_ms is None:
+        if contact.erased_ms is None and not self._merges_by_fence:
             closed.deletes.append(key)
         else:
             closed.puts[key] = encode_contact(contact, self._models, None)

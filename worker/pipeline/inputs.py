@@ -75,6 +75,9 @@ class PipelineOptions:
     publish_tiers: bool = False  # whether lead.tier_changed is told
     publish_model_changes: bool = False  # whether what a new version of a model changes is told
     emit_since_ms: int | None = None  # transitions of before are kept back; None: all are told
+    merges_by_fence: bool = (
+        False  # whether a worker that was cut off may still write rows: a deletion must tell its age then
+    )
     erasure_key: bytes = b""  # keys the hashes under which erasures are remembered
 
     @cached_property

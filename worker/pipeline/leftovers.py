@@ -37,6 +37,12 @@ def forget(contact: Contact, dropped: Collection[str]) -> bool:
     return bool(found)
 
 
+def left_behind(row: PartitionRow | None, models: Sequence[Model]) -> list[bytes]:
+    """Return the keys of model rows that a worker had still to delete when it ended, but for those of *models*, which are loaded."""
+    needed = {model_key(model.name, model.version) for model in models}
+    return [] if row is None else [key for key in row.left_behind if key not in needed]
+
+
 def rows_of(dropped: Collection[str], marks: Mapping[str, Mark], aside: Mapping[str, Sequence[int]]) -> list[bytes]:
     """Return the keys of the rows that hold the content of *dropped* models, in every version that may have written."""
     return [

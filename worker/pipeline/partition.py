@@ -16,7 +16,7 @@ from worker.pipeline.closing import Closing
 from worker.pipeline.effects import Effects, EffectsMark
 from worker.pipeline.inputs import GetMany, PipelineOptions, Place, Record, Topics
 from worker.pipeline.intake import Intake, IntakeMark, Matched
-from worker.pipeline.leftovers import forget, rows_of, scanned_for, to_drop
+from worker.pipeline.leftovers import forget, left_behind, rows_of, scanned_for, to_drop
 from worker.pipeline.round import Count, Due, DueChange, Output, Round
 from worker.pipeline.rows import (
     GRAVES_KEY,
@@ -86,7 +86,7 @@ class Partition:
         self._unneeded: list[
             bytes
         ] = []  # rows of older models, once the open round says that nothing is written under them
-        self._left_behind: list[bytes] = []  # those of which a durable round has said so
+        self._left_behind = left_behind(stored, self._models)  # those of which a durable round has said so
         self._is_first_grave = False
         self._time_ms = None if stored is None else stored.time_ms
         self._revision = 0 if stored is None else stored.revision
@@ -453,6 +453,7 @@ class Partition:
             None if self.stopped_at is None else options.dlq_limit,
             sorted(self._dropped),
             sorted(offset for offset in self._passed_over if offset >= self.next_offset),
+            self._unneeded,
         )
         self._is_stop_stored = self.stopped_at is not None
         closed.puts[PARTITION_KEY] = encode_partition_row(row)

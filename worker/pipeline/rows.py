@@ -46,6 +46,7 @@ class PartitionRow(msgspec.Struct, array_like=True):
     stopped_limit: int | None = None  # of refused records, under which the next record is left where it lies
     dropping: list[str] = []  # models that are not loaded, whose states are to go
     passed_over: list[int] = []  # offsets ahead of which an operator has said that they are not to be handled
+    left_behind: list[bytes] = []  # keys of model rows that nothing needs any more, and that the next round deletes
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from worker.pipeline.round import Due, DueChange
 
-__all__ = ["ContactStore", "Due", "DueChange", "DueOf"]
+__all__ = ["ContactStore", "Due", "DueChange", "DueOf", "StepwiseKeys"]
 
 DueOf = Callable[[bytes, bytes], int | None]
 """Tells of a key and its value when it is due; None: never, as every key that is no contact's."""
@@ -99,3 +99,15 @@ class ContactStore(Protocol):
 
     def close_all(self) -> None:
         """Release every open partition, and whatever keeps other processes out."""
+
+
+@runtime_checkable
+class StepwiseKeys(Protocol):
+    """What a store has besides that keeps no order by key: `iterate` would read all of its keys before the first."""
+
+    def keys_in_steps(self, partition: int, first: bytes) -> Iterator[list[bytes]]:
+        """
+        Yield every key from *first* on, in key order, some at a time; each step takes some milliseconds, and may find none yet.
+
+        Keys that come or go meanwhile may be among them. A step that raised StoreUnavailable was the last one: begin anew.
+        """

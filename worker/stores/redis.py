@@ -17,19 +17,20 @@ from worker.settings.store_url import ServerUrl
 from worker.stores import redis_layout as layout
 from worker.stores import redis_scripts as scripts
 from worker.stores.base import Due, DueChange, DueOf
-from worker.stores.checks import check_expected, check_unmoved, not_open
+from worker.stores.checks import check_unmoved, not_open
 from worker.stores.redis_access import RedisAccess
-from worker.stores.redis_arguments import due_arguments, load_arguments, write_arguments
+from worker.stores.redis_arguments import write_arguments
 from worker.stores.redis_checks import check_server, wait_until_it_answers
 from worker.stores.redis_connection import Client, connect
+from worker.stores.redis_load import Loads
+from worker.stores.redis_scan import Scans
 from worker.stores.redis_writes import OpenPartition, Writes, lost
 
 _log = logging.getLogger(__name__)
 
 _START_WITHIN_S = 10.0
 _READ_AT_ONCE = 5_000  # keys; some 3 ms of the server's one thread
-_SCANNED_AT_ONCE = 5_000
-_LOADED_AT_ONCE = 2_000
+_SCAN_WINDOW = 250_000
 _SAMPLES = 50  # fields by whose size that of the whole is estimated
 
 
@@ -45,10 +46,17 @@ class RedisStore:
         app_id: Whose state it is; keys begin with it.
         access: Password, certificates, patience.
         start_within_s: How long to wait at start for a server that does not answer.
+        scan_window: How many keys `keys_in_steps` keeps.
     """
 
     def __init__(
-        self, url: ServerUrl, *, app_id: str, access: RedisAccess, start_within_s: float = _START_WITHIN_S
+        self,
+        url: ServerUrl,
+        *,
+        app_id: str,
+        access: RedisAccess,
+        start_within_s: float = _START_WITHIN_S,
+        scan_window: int = _SCAN_WINDOW,
     ) -> None:
         self._address = url.address
         self._app_id = app_id
@@ -57,6 +65,8 @@ class RedisStore:
         self._owner = secrets.token_hex(8).encode()
         self._is_claimed = False
         self._writes = Writes(self._client, self._address, self._owner)
+        self._loads = Loads(self._client, self._writes)
+        self._scans = Scans(self._client, self._writes, self._check_owner, scan_window)
         self._partitions: dict[int, OpenPartition] = {}
 
     def claim(self) -> None:
@@ -149,17 +159,7 @@ class RedisStore:
 
         The server writes while the caller goes on: the next call of any kind takes the answer, and repeats what was lost.
         """
-        opened = self._known(partition)
-        offsets = (expected_changelog_offset, changelog_offset)
-        if opened.sent_load is not None and opened.sent_load[0] == offsets:  # it could not be sent, and is repeated
-            self._writes.settle(opened)
-            return
-        self._writes.settle(opened)
-        check_expected(partition, opened.changelog_offset, expected_changelog_offset)
-        for key, value in rows.items():
-            if value is not None:
-                due_of(key, value)  # raises for what is no row
-        self._writes.send_load(opened, offsets, load_arguments(offsets, rows))
+        self._loads.add(self._known(partition), rows, due_of, (expected_changelog_offset, changelog_offset))
 
     def is_loading(self, partition: int) -> bool:
         """Whether a load has begun and not ended, by this process or an earlier one. It is kept in memory."""
@@ -167,24 +167,7 @@ class RedisStore:
 
     def end_load(self, partition: int, due_of: DueOf) -> Generator[None]:
         """Make the due index of what was loaded; see ContactStore."""
-        opened = self._opened(partition)
-        if not opened.is_loading or opened.changelog_offset is None:
-            return
-        offset = opened.changelog_offset
-        with self._writes.answers(f"store, partition {partition}"):
-            scripts.CLEAR_DUE.call(self._client, opened.keys, [self._owner, layout.ANCHOR])
-        cursor, start, is_last = b"0", len(layout.CONTACT), False
-        while not is_last:
-            with self._writes.answers(f"store, partition {partition}"):
-                cursor, found = self._client.call("HSCAN", opened.keys.contacts, cursor, "COUNT", _LOADED_AT_ONCE)
-            is_last = cursor == b"0"
-            pairs = zip(found[::2], found[1::2], strict=True)
-            rows = ((field[start:], value) for field, value in pairs if field.startswith(layout.CONTACT))
-            dues = [layout.due_member(at_ms, key) for key, value in rows if (at_ms := due_of(key, value)) is not None]
-            self._writes.write(opened, (offset, offset), due_arguments(offset, sorted(dues), is_last=is_last))
-            yield
-            self._opened(partition)  # another's load may be on its way, or the partition closed
-        opened.is_loading = False
+        yield from self._loads.end(self._opened(partition), due_of)
 
     def due_before(self, partition: int, instant_ms: int, limit: int) -> list[Due]:
         """Return up to *limit* entries with ``at_ms <= instant_ms``, soonest first, ties by key."""
@@ -210,18 +193,15 @@ class RedisStore:
         comes to them, and a key that was deleted before that is left out.
         """
         opened = self._opened(partition)
-        fields: set[bytes] = set()
-        cursor = b"0"
-        with self._writes.answers(f"store, partition {partition}"):
-            while True:
-                owner, cursor, *found = scripts.SCAN.call(self._client, opened.keys[:1], [cursor, _SCANNED_AT_ONCE])
-                self._check(partition, opened, owner, layout.offset_text(opened.changelog_offset))
-                fields.update(found)
-                if cursor == b"0":
-                    break
-        start = len(layout.CONTACT)
-        keys = sorted(field[start:] for field in fields if field.startswith(layout.CONTACT))
-        return self._values_of(partition, opened, keys)
+        return self._values_of(partition, opened, self._scans.all_keys(opened))
+
+    def keys_in_steps(self, partition: int, first: bytes) -> Iterator[list[bytes]]:
+        """
+        Yield every key from *first* on, in order; see StepwiseKeys. It keeps tens of megabytes at most.
+
+        A partition of more than 250,000 contacts is gone through once for each 250,000 of them.
+        """
+        return self._scans.keys_in_steps(self._opened(partition), first)
 
     def size_bytes(self, partition: int) -> int:
         """Return about how many bytes of the server's memory *partition* takes up, estimated from some of its rows."""
@@ -268,10 +248,10 @@ class RedisStore:
                 script.load(self._client)
 
     def _values_of(self, partition: int, opened: OpenPartition, keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        for start in range(0, len(keys), _SCANNED_AT_ONCE):
+        for start in range(0, len(keys), _READ_AT_ONCE):
             if opened.is_closed:
                 raise RuntimeError("the partition was closed during a scan of it")
-            some = keys[start : start + _SCANNED_AT_ONCE]
+            some = keys[start : start + _READ_AT_ONCE]
             for key, value in zip(some, self.get_many(partition, some), strict=True):
                 if value is not None:
                     yield key, value
@@ -287,6 +267,9 @@ class RedisStore:
             return self._partitions[partition]
         except KeyError:
             raise not_open(partition) from None
+
+    def _check_owner(self, opened: OpenPartition, owner: bytes | None) -> None:
+        self._check(opened.number, opened, owner, layout.offset_text(opened.changelog_offset))
 
     def _check(self, partition: int, opened: OpenPartition, owner: bytes | None, offset: bytes | None) -> None:
         """Raise RestartRequired unless the partition was still ours, at the offset we left it at, when it was read."""

@@ -46,12 +46,12 @@ def load_arguments(offsets: tuple[int | None, int], rows: Mapping[bytes, bytes |
     """Return the same for *rows* of a restore (None: delete), which also mark the partition as being loaded."""
     puts = {key: value for key, value in rows.items() if value is not None}
     gone = [layout.CONTACT + key for key, value in rows.items() if value is None]
-    return _packed(offsets, [*_fields(puts), layout.LOADING, b"1"], gone, [], [])
+    return _packed(offsets, [*_fields(puts), layout.LOADING, layout.LOADED], gone, [], [])
 
 
-def due_arguments(offset: int, added: list[bytes], *, is_last: bool) -> list[Any]:
-    """Return the same for due entries of what was loaded up to *offset*; the last ones end the load."""
-    return _packed((offset, offset), [], [layout.LOADING] if is_last else [], [], added)
+def due_arguments(offset: int, added: list[bytes]) -> list[Any]:
+    """Return the same for due entries of what was loaded up to *offset*."""
+    return _packed((offset, offset), [], [], [], added)
 
 
 def _fields(puts: Mapping[bytes, bytes]) -> list[bytes]:

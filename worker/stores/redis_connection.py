@@ -53,6 +53,10 @@ class Client:
 
     def __init__(self, connection: Any) -> None:  # noqa: ANN401  its methods say little of what they take
         self._connection = connection
+        self.unanswered = 0
+        """Commands that were sent and whose answers nobody has taken; 0 after the connection was lost, and they with it."""
+        self.lost = 0
+        """How many connections are gone. The next one may lead to another server, where a scan's cursor means nothing."""
 
     def call(self, *command: Any) -> Any:  # noqa: ANN401
         """Return the answer to *command*; raises what redis-py and the network raise."""
@@ -60,34 +64,32 @@ class Client:
 
     def call_all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Send *commands* together and return their answers; one that is refused raises, and the others were done or will be."""
-        self._send(commands)
-        return [self._receive(is_last=number == len(commands)) for number in range(1, len(commands) + 1)]
+        self.send(commands)
+        return [self.receive() for _ in commands]
 
-    def send(self, *command: Any) -> None:  # noqa: ANN401
-        """Send *command* and leave its answer to `receive`, which has to be the next call."""
-        self._send([command])
-
-    def receive(self) -> Any:  # noqa: ANN401
-        """Return the answer to what was sent."""
-        return self._receive(is_last=True)
-
-    def _send(self, commands: Sequence[tuple[Any, ...]]) -> None:
+    def send(self, commands: Sequence[tuple[Any, ...]], *, behind: bool = False) -> None:
+        """Send *commands* and leave their answers to `receive`; unless *behind*, answers that nobody took are thrown away."""
         connection = self._connection
+        if self.unanswered and not behind:
+            self.disconnect()
         try:
             connection.connect()
             connection.send_packed_command(connection.pack_commands(commands), check_health=False)
         except BaseException:
-            connection.disconnect()
+            self.disconnect()
             raise
+        self.unanswered += len(commands)
 
-    def _receive(self, *, is_last: bool) -> Any:  # noqa: ANN401
+    def receive(self) -> Any:  # noqa: ANN401
+        """Return the next answer to what was sent; one that says no takes those behind it with it."""
+        if not self.unanswered:
+            raise redis.ConnectionError("the answer was lost with its connection")
+        self.unanswered -= 1
         try:
             return self._connection.read_response()
         except BaseException as error:
-            if not (
-                is_last and isinstance(error, ResponseError)
-            ):  # or the next call would take the answers that are left for its own
-                self._connection.disconnect()
+            if self.unanswered or not isinstance(error, ResponseError):
+                self.disconnect()  # or the next call would take the answers that are left for its own
             raise
 
     def info(self) -> dict[str, str]:
@@ -97,6 +99,8 @@ class Client:
 
     def disconnect(self) -> None:
         """Let the next call connect anew, to where the name then leads."""
+        self.unanswered = 0
+        self.lost += 1
         self._connection.disconnect()
 
 

@@ -35,9 +35,9 @@ class Script:
             self.load(client)
             return client.call(*command)
 
-    def command(self, keys: tuple[str, ...], arguments: list[Any]) -> list[Any]:
+    def command(self, keys: tuple[str, ...], arguments: list[Any]) -> tuple[Any, ...]:
         """Return the command that calls it, where the server knows it."""
-        return ["EVALSHA", self._digest, len(keys), *keys, *arguments]
+        return ("EVALSHA", self._digest, len(keys), *keys, *arguments)
 
 
 OPEN = Script(
@@ -105,14 +105,26 @@ return answer
 )
 """Answers owner, next cursor and fields, each at least once over all calls."""
 
-CLEAR_DUE = Script(
+MARK = Script(
     """
--- KEYS: contacts, due. ARGV: owner, anchor. Empties the due index while a load has not ended: one that comes late takes nothing away.
-if redis.call('HGET', KEYS[1], 'm:owner') == ARGV[1] and redis.call('HEXISTS', KEYS[1], 'm:loading') == 1 then
-  redis.call('UNLINK', KEYS[2])
-  redis.call('ZADD', KEYS[2], 0, ARGV[2])
+-- KEYS: contacts, due. ARGV: owner, anchor, offset, mark of the load expected, new mark: none ends the load, any other one begins a
+-- pass over what was loaded and empties the due index.
+local at = redis.call('HMGET', KEYS[1], 'm:owner', 'm:offset', 'm:loading')
+if not at[1] or not redis.call('ZSCORE', KEYS[2], ARGV[2]) then return {'gone'} end
+if at[1] ~= ARGV[1] then return {'taken'} end
+if (at[2] or '') ~= ARGV[3] then return {'moved', at[2] or ''} end
+if at[3] == ARGV[4] then
+  if ARGV[5] == '' then
+    redis.call('HDEL', KEYS[1], 'm:loading')
+  else
+    redis.call('UNLINK', KEYS[2])
+    redis.call('ZADD', KEYS[2], 0, ARGV[2])
+    redis.call('HSET', KEYS[1], 'm:loading', ARGV[5])
+  end
 end
+return {'done', at[3] or ''}
 """
 )
+"""Answers ``done`` and the mark found; where that is not the one expected, nothing was changed. Or as WRITE, without counting."""
 
-ALL = (CLEAR_DUE, DUE, OPEN, WRITE, SCAN)
+ALL = (DUE, MARK, OPEN, SCAN, WRITE)

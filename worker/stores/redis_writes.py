@@ -92,8 +92,31 @@ class Writes:
         opened.sent_load, opened.unanswered = (offsets, arguments), offsets
         opened.changelog_offset, opened.is_loading = offsets[1], True
         with self.answers(f"store, partition {opened.number}"):
-            self._client.send(*scripts.WRITE.command(opened.keys, [self._owner, layout.ANCHOR, *arguments]))
+            self._client.send([scripts.WRITE.command(opened.keys, [self._owner, layout.ANCHOR, *arguments])])
         self._on_its_way = opened
+
+    def sends_behind(self, *read: Any) -> bool:  # noqa: ANN401
+        """Send *read* behind the load that is on its way, if any; after `settle` its answer is next. False: it cannot be."""
+        if self._client.unanswered != (self._on_its_way is not None):
+            return False
+        try:
+            self._client.send([read], behind=True)
+        except (RedisError, OSError):
+            return False  # and the load's answer is lost; the next call says what is wrong
+        return True
+
+    def mark_load(self, opened: OpenPartition, expected: bytes, new: bytes) -> bytes:
+        """Change the mark of a load, if it is *expected*, and return the mark found; see the script MARK."""
+        offset = layout.offset_text(opened.changelog_offset)
+        with self.answers(f"store, partition {opened.number}"):
+            outcome, *found = scripts.MARK.call(
+                self._client, opened.keys, [self._owner, layout.ANCHOR, offset, expected, new]
+            )
+        if outcome == b"moved":
+            check_expected(opened.number, layout.read_offset(found[0]), opened.changelog_offset)
+        elif outcome != b"done":
+            raise lost(opened.number, is_taken=outcome == b"taken")
+        return bytes(found[0])
 
     def settle(self, opened: OpenPartition | None = None) -> None:
         """Take the answer to the load that is on its way, whosesoever, and repeat one of *opened* that was lost."""

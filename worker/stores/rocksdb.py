@@ -22,11 +22,12 @@ from worker.stores.base import Due, DueChange, DueOf
 from worker.stores.checks import check_expected, not_open
 from worker.stores.directory_lock import DirectoryLock, keep_to_ourselves
 from worker.stores.quarantine import Quarantine
-from worker.stores.rocksdb_database import Database, Scan, rows_between
+from worker.stores.rocksdb_database import Database, Scan
 from worker.stores.rocksdb_errors import disk_error, first_line, is_damage
 from worker.stores.rocksdb_load import Load
 from worker.stores.rocksdb_options import Budgets
 from worker.stores.rocksdb_purge import DELETED_MS, REPLACED_MS
+from worker.stores.rocksdb_rows import rows_between
 
 _log = logging.getLogger(__name__)
 
@@ -147,7 +148,8 @@ class RocksDbStore:
         check_expected(partition, opened.changelog_offset, expected_changelog_offset)
         try:
             opened.load = opened.load or Load(opened.rows, opened.purge, is_resumed=False)
-            opened.load.add(rows, due_of, changelog_offset)
+            loads = sum(one.is_filling for one in self._partitions.values())
+            opened.load.add(rows, due_of, changelog_offset, loads=loads)
         except Exception as exc:
             if type(exc) is not Exception:  # of *due_of*; rocksdict raises nothing narrower
                 raise
@@ -177,8 +179,7 @@ class RocksDbStore:
             return []
         start, end = layout.due_key(opened.due_floor_ms, b""), layout.due_end(instant_ms)
         try:
-            rows = islice(rows_between(opened.rows, start, end), limit)
-            found = [layout.due_entry(row_key) for row_key, _ in rows]
+            found = [layout.due_entry(row_key) for row_key, _ in islice(rows_between(opened.rows, start, end), limit)]
         except Exception as exc:  # rocksdict raises nothing narrower
             raise self._failure(partition, exc) from exc
         opened.due_floor_ms = found[0].at_ms if found else min(instant_ms + 1, layout.MAX_MS)
@@ -205,7 +206,8 @@ class RocksDbStore:
         opened = self._opened(partition)
         if opened.load is None:
             try:
-                opened.purge.go_on()
+                sweeping = sum(one.purge.is_sweeping for one in self._partitions.values())
+                opened.purge.go_on(opened.due_floor_ms, sweeping)
             except Exception as exc:  # rocksdict raises nothing narrower
                 raise self._failure(partition, exc) from exc
         Quarantine(self._directory, partition).remove_old()

@@ -1,4 +1,4 @@
-"""One open RocksDB database of a partition, and how its rows are read in order."""
+"""One open RocksDB database of a partition, and scans of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from worker.stores import rocksdb_layout as layout
 from worker.stores.rocksdb_errors import first_line
 from worker.stores.rocksdb_load import Load
 from worker.stores.rocksdb_purge import Purge
+from worker.stores.rocksdb_rows import rows_between
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,11 @@ class Database:
         self.purge = Purge(rows, purge_after_ms)
         self.load = None if rows.get(layout.LOADING) is None else Load(rows, self.purge, is_resumed=True)
 
+    @property
+    def is_filling(self) -> bool:
+        """Whether a restore loads it, or will: nothing is in it yet."""
+        return self.load is not None or self.changelog_offset is None
+
     def close(self) -> None:
         """End all scans and close the database: what was loaded is written out, the rest is in its log."""
         for scan in list(self.scans):
@@ -41,25 +47,6 @@ class Database:
             self.rows.close()
         except Exception as exc:  # noqa: BLE001 - after a failed write; whoever made it was told, and nothing else is lost
             log_event(_log, logging.WARNING, "store_not_closed", reason=first_line(exc))
-
-
-def rows_between(rows: rocksdict.Rdict, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Return the rows with ``start <= key < end`` as of the call; damage on the way raises, it does not end them early."""
-    # rocksdict 0.3 frees the bound together with the read options: they must live as long as the iterator, or it ends where
-    # freed memory says so. And its `items` ends at a damaged block as if that were the last: only the cursor has a status.
-    reading = rocksdict.ReadOptions()
-    reading.set_iterate_upper_bound(end)
-    cursor = rows.iter(read_opt=reading)  # a view of this instant
-    cursor.seek(start)
-    return _walk(cursor, reading)
-
-
-def _walk(cursor: rocksdict.RdictIter, reading: rocksdict.ReadOptions) -> Iterator[tuple[bytes, bytes]]:
-    while cursor.valid():
-        yield cursor.key(), cursor.value()
-        cursor.next()
-    cursor.status()
-    del reading
 
 
 class Scan(Iterator[tuple[bytes, bytes]]):

@@ -6,8 +6,8 @@ order of the writes, and each write holds its changelog offset. A restore goes o
 
 Values are not read back for the due entries that they leave behind: that would cost more than all else. Entries wait in
 memory, where a later one of the same contact replaces an earlier one. Those that were written out before stay as hints that
-nobody heeds; when there are too many of them, when one may be of a contact that is gone, and after a crash, which has lost those
-in memory, the index is made anew in one pass over what is stored.
+nobody heeds, until their instant comes or a purge finds that their contact is gone. When there are too many of them, and after a
+crash, which has lost those in memory, the index is made anew in one pass over what is stored.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from worker.stores.rocksdb_purge import Purge
 
 _WAITING = 40_000
 """Due entries of a partition in memory, some 6 MB."""
+_ALL_WAITING = 200_000
+"""The same of all partitions that are loaded together."""
 _AT_ONCE = 2_000
 """Written, or looked at, before the caller gets a turn: some 5 ms."""
 _SAMPLED = 64
@@ -58,8 +60,12 @@ class Load:
         if not is_resumed:
             rows.put(layout.LOADING, b"")  # before the first row: until the end the index is known to lack some
 
-    def add(self, rows: Mapping[bytes, bytes | None], due_of: DueOf, changelog_offset: int) -> None:
-        """Write *rows* and the offset they stand at, all or nothing, in memory for now; raises what rocksdict raises."""
+    def add(self, rows: Mapping[bytes, bytes | None], due_of: DueOf, changelog_offset: int, *, loads: int) -> None:
+        """
+        Write *rows* and the offset they stand at, all or nothing, in memory for now; raises what rocksdict raises.
+
+        *loads* of the store, this one included, share the memory for due entries.
+        """
         batch = rocksdict.WriteBatch(raw_mode=True)
         put, delete, contact = batch.put, batch.delete, layout.CONTACT
         due: dict[bytes, int | None] = {}
@@ -73,10 +79,8 @@ class Load:
         put(layout.CHANGELOG_OFFSET, layout.pack_offset(changelog_offset))
         self._purge.note_write(batch, deletes=None in rows.values())
         self._rows.write(batch, UNLOGGED)
-        if self._has_written and None in rows.values():  # a hint would keep the id of somebody who was erased
-            self._is_index_whole = False
         self._due |= due
-        if len(self._due) >= _WAITING:
+        if len(self._due) >= min(_WAITING, _ALL_WAITING // loads):
             for _ in self._write_due():
                 pass
 
@@ -84,11 +88,13 @@ class Load:
         """Make the index whole and write everything out; yields every few milliseconds. Raises what rocksdict raises."""
         is_index_whole = self._is_index_whole and self._left_behind <= len(self._sample)
         self._is_index_whole = False  # should this be given up in between
+        last = rocksdict.WriteBatch(raw_mode=True)
         if is_index_whole:
+            if self._has_written:
+                last.put(layout.HINTS, b"")
             yield from self._write_due()
         else:
             yield from self._make_index(due_of)
-        last = rocksdict.WriteBatch(raw_mode=True)
         last.delete(layout.LOADING)
         self._rows.write(last, UNLOGGED)
         self._rows.flush()  # later writes are logged again, and must not come back after a crash without what they stand on

@@ -2,9 +2,10 @@
 What was deleted or replaced leaves the files of a RocksDB database within bounded time, as erasure asks for.
 
 RocksDB keeps a deleted value until a compaction happens to meet it: in a quiet partition for months. So a database remembers
-when it is to be purged. Then its memory is written out, and its tables are told that they are too many and too old for where
-they are: background threads merge all of them into the last level, where a deletion and what it deletes vanish together. This
-costs about one rewriting of the database; the writer does not wait for it.
+when it is to be purged. Then due entries that a load has left of contacts who are gone are deleted too, its memory is written out,
+and its tables are told that they are too many and too old for where they are: background threads merge all of them into the last
+level, where a deletion and what it deletes vanish together. This costs about one rewriting of the database; the writer does not
+wait for it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import rocksdict
 
 from worker.clock import now_ms
 from worker.stores import rocksdb_layout as layout
+from worker.stores.rocksdb_sweep import Sweep
 
 DELETED_MS = 3_600_000
 """How long a deletion waits for others to share a purge with."""
@@ -31,6 +33,7 @@ _AS_EVER = {"ttl": "2592000", "level0_file_num_compaction_trigger": "4"}  # Rock
 class _Phase(enum.Enum):
     CLEAN = enum.auto()
     WAITING = enum.auto()  # for the time to begin
+    SWEEPING = enum.auto()  # looking through the due index
     AGEING = enum.auto()  # written out
     MERGING = enum.auto()
 
@@ -52,6 +55,7 @@ class Purge:
         self._next_ms: int | None = None  # of the purge after the one that is under way
         self._phase = _Phase.CLEAN if stored is None else _Phase.WAITING
         self._step_ms = 0  # when the phase began
+        self._sweep: Sweep | None = None
         self._merging: set[str] = set()  # tables whose end is waited for
 
     @property
@@ -62,19 +66,33 @@ class Purge:
     def note_write(self, batch: rocksdict.WriteBatch, *, deletes: bool) -> None:
         """Add to *batch* when its database is to be purged for it; call it for every batch."""
         at_ms = now_ms() + (self._deleted_ms if deletes else self._replaced_ms)
-        if self._phase in {_Phase.AGEING, _Phase.MERGING}:
+        if self._phase in {_Phase.SWEEPING, _Phase.AGEING, _Phase.MERGING}:
             self._next_ms = at_ms if self._next_ms is None else min(at_ms, self._next_ms)
         elif self._at_ms is None or at_ms < self._at_ms:
             self._at_ms = at_ms
             self._phase = _Phase.WAITING
             batch.put(layout.PURGE_AT, layout.pack_offset(at_ms))
 
-    def go_on(self) -> None:
-        """Do the next small step, if it is time; call it now and then. Raises what rocksdict raises."""
+    @property
+    def is_sweeping(self) -> bool:
+        """Whether the due index is being looked through."""
+        return self._phase is _Phase.SWEEPING
+
+    def go_on(self, due_floor_ms: int, sweeping: int) -> None:
+        """
+        Do the next small step, if it is time; call it now and then. Raises what rocksdict raises.
+
+        No due entry lies before *due_floor_ms*; *sweeping* databases of the store are being looked through.
+        """
         now = now_ms()
         if self._phase is _Phase.WAITING and self._at_ms is not None and now >= self._at_ms:
-            self._rows.flush()  # some milliseconds; the log that holds the values goes with it
-            self._enter(_Phase.AGEING, now)
+            self._sweep = None if self._rows.get(layout.HINTS) is None else Sweep(self._rows, due_floor_ms)
+            self._enter(_Phase.SWEEPING, now)
+        if self._phase is _Phase.SWEEPING:
+            if self._sweep is None or self._sweep.step(max(1, sweeping)):
+                self._sweep = None
+                self._rows.flush()  # some milliseconds; the log that holds the values goes with it
+                self._enter(_Phase.AGEING, now)
         elif self._phase is _Phase.AGEING and now >= self._step_ms + _AGE_MS:
             self._merging = {name for name, level in self._tables().items() if level < _LAST_LEVEL}
             self._rows.set_options(_BY_AGE)

@@ -176,6 +176,7 @@ def scoring_pipeline(settings: Settings, models: tuple[Model, ...]) -> Pipeline:
         publish_tiers=settings.publish_tiers,
         publish_model_changes=settings.publish_model_changes,
         emit_since_ms=settings.emit_since_ms,
+        merges_by_fence=settings.guarantee == "at_least_once",
         erasure_key=key,
     )
 

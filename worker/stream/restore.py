@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ import aiokafka
 from aiokafka.structs import TopicPartition
 
 from worker.clock import monotonic
-from worker.errors import StateError
-from worker.kafka.aiokafka_private import Fetched, fetch, high_watermarks
+from worker.errors import RestartRequired, StateError
+from worker.kafka.aiokafka_private import Fetched, fetch, high_watermarks, progress_of
 from worker.kafka.decompression import BatchTooLarge
 from worker.kafka.security import client_options
 from worker.logs import log_event
@@ -40,8 +40,8 @@ _FETCH_BYTES = 4 << 20
 _ALL_FETCH_BYTES = 16 << 20
 """One answer of a broker; up to three lie in memory: one being read, one waiting, one in the store's hands."""
 _WARN_EVERY_S = 10.0
-
-MakeConsumer = Callable[[], aiokafka.AIOKafkaConsumer]
+_LOOK_AFTER_S = 60.0
+"""Without any row; a new leader needs some seconds until it knows the end of its log."""
 
 
 def restore_consumer(settings: Settings) -> aiokafka.AIOKafkaConsumer:
@@ -89,6 +89,7 @@ class Restore:
 
         Raises:
             StateError: the store is ahead of the changelog, the changelog lacks its beginning, or holds what is no row.
+            RestartRequired: the changelog has lost its end meanwhile.
             StoreUnavailable: the store is away; a restore of its own goes on where this one was.
         """
         places = {TopicPartition(self._topic, partition): partition for partition in partitions}
@@ -135,7 +136,7 @@ class Restore:
         return PartitionRestore(partition, position, position, end, stored)
 
     async def _read(self, consumer: aiokafka.AIOKafkaConsumer, places: dict[TopicPartition, int]) -> None:
-        moved_at = monotonic()
+        moved_at = warned_at = monotonic()
         await self._finish(consumer, places)
         while open_places := [
             place for place, partition in places.items() if not self.partitions[partition].is_complete
@@ -146,11 +147,29 @@ class Restore:
                 await self._finish(consumer, {place: places[place]})
                 moved_at = monotonic()
             self.progress.tell()
-            if monotonic() - moved_at > _WARN_EVERY_S:
-                moved_at = monotonic()
+            if monotonic() - moved_at > _LOOK_AFTER_S:
+                self._check_ends(consumer, open_places)
+            if monotonic() - max(moved_at, warned_at) > _WARN_EVERY_S:
+                warned_at = monotonic()
                 waiting = [places[place] for place in open_places]
                 log_event(
                     _log, logging.WARNING, "restore_waits", partitions=waiting, why="an open transaction, or no answer"
+                )
+
+    def _check_ends(self, consumer: aiokafka.AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
+        """
+        Raise RestartRequired where the log ends before what is waited for: nobody will ever write that.
+
+        Where it ends is in each answer to *consumer*, which is not disturbed by a question of its own.
+        """
+        for place, seen in progress_of(consumer, places).items():
+            target = self.partitions[place.partition].target
+            if seen.highwater < target:
+                raise RestartRequired(
+                    what=f"{place.topic}[{place.partition}]",
+                    problem=f"it ended at offset {target} when its restore began, and ends at {seen.highwater} now: the brokers have "
+                    "lost its last rows, as an unclean leader election does (their logs tell); the next start goes on from the "
+                    "rows that are left, and scores what came after them again",
                 )
 
     async def _apply(self, one: PartitionRestore, fetched: Fetched) -> None:

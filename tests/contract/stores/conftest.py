@@ -10,11 +10,62 @@ from pathlib import Path
 import pytest
 
 from tests.support.needs import missing
-from tests.support.redis_package import NoRedisError
+from tests.support.redis_package import NoRedisError, redis_program
 from tests.support.redis_server import LIMITED_NAME, LIMITED_PASSWORD, LIMITED_USER, RedisServer
+from worker.settings.store_url import parse_server_url
 from worker.stores import ContactStore, open_store
+from worker.stores.redis import RedisStore
+from worker.stores.redis_access import RedisAccess
 
 OpenStore = Callable[[], ContactStore]
+OpenRedis = Callable[[RedisServer], RedisStore]
+OpenUrl = Callable[..., RedisStore]
+
+
+@pytest.fixture(scope="session")
+def redis_is_there() -> None:
+    """Skip, or fail where nothing may be missing, when there is no Redis server to be had."""
+    try:
+        redis_program()
+    except NoRedisError as reason:
+        missing(str(reason))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of one test's own that saves nothing."""
+    with RedisServer(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+def connect() -> Iterator[OpenRedis]:
+    """Makes stores of one app id, each as another process would: with little patience, and no partition open yet."""
+    with ExitStack() as at_end:
+
+        def make(server: RedisServer) -> RedisStore:
+            access = RedisAccess(timeout_ms=500)
+            store = RedisStore(parse_server_url(server.url), app_id="lead-scoring", access=access)
+            at_end.callback(store.close_all)
+            return store
+
+        yield make
+
+
+@pytest.fixture
+def opened() -> Iterator[OpenUrl]:
+    """Makes stores that nothing has been asked of yet."""
+    with ExitStack() as at_end:
+
+        def make(url: str, *, start_within_s: float = 0.5, **access: object) -> RedisStore:
+            settings = RedisAccess(**{"timeout_ms": 2_000, **access})  # type: ignore[arg-type]
+            store = RedisStore(
+                parse_server_url(url), app_id="lead-scoring", access=settings, start_within_s=start_within_s
+            )
+            at_end.callback(store.close_all)
+            return store
+
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -315,3 +315,23 @@ def test_iteration_shows_the_state_as_of_the_call(tmp_path: Path) -> None:
         before = store.iterate(0)
         store.write(0, {b"3": b"new", b"9": b"new"}, [], [], 1, 2)
         assert list(before) == [(b"%d" % number, b"old") for number in range(9)]
+
+
+@pytest.mark.parametrize("partitions", [8, 64])
+def test_loads_of_many_partitions_share_their_memory(tmp_path: Path, partitions: int) -> None:
+    """If this fails, memory during a restore grows with the number of partitions, past what the worker promises."""
+    store = RocksDbStore(tmp_path)
+    with ExitStack() as stack:
+        stack.callback(store.close_all)
+        for partition in range(partitions):
+            store.open(partition)
+        for step in range(256_000 // partitions // 500):
+            rows: dict[bytes, bytes | None] = {b"%d-%d" % (step, number): b"x" for number in range(500)}
+            for partition in range(partitions):
+                store.load(partition, rows, lambda *_: 5, step - 1 if step else None, step)
+        loads = [store._partitions[partition].load for partition in range(partitions)]
+        assert sum(len(load._due) for load in loads if load is not None) <= 200_000
+        for partition in range(partitions):
+            for _ in store.end_load(partition, lambda *_: 5):
+                pass
+            assert len(store.due_before(partition, 5, 256_000)) == 500 * (256_000 // partitions // 500)

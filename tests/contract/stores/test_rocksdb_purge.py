@@ -13,6 +13,7 @@ import pytest
 from worker.clock import monotonic
 from worker.stores import DueChange
 from worker.stores import rocksdb_purge as purge_module
+from worker.stores import rocksdb_sweep as sweep_module
 from worker.stores.rocksdb import RocksDbStore
 
 JANE = b"#jane-of-canary-street"  # the first of all keys: the manifest names first and last ones
@@ -128,3 +129,56 @@ def test_what_a_restore_deletes_leaves_too(tmp_path: Path, others: int) -> None:
         _purge(store)
         assert _traces(tmp_path) == set()
         assert len(store.due_before(0, 9, 100_000)) == others
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_contact_that_a_restore_has_read_twice_leaves_no_due_entry_behind(tmp_path: Path, is_restarted: bool) -> None:
+    """P9. If this fails, her id stays in the due index until an instant that her last event has long put off."""
+    instants = {WORTH + b" at first": 100, WORTH + b" later": 200}
+    with opened(tmp_path) as store:
+        others = _others(45_000)  # so many that her first due entry is written out before her second comes
+
+        def due_of(key: bytes, value: bytes) -> int:  # noqa: ARG001
+            return instants.get(value, 50)
+
+        store.load(0, {JANE: WORTH + b" at first"} | others, due_of, None, 1)
+        store.load(0, {JANE: WORTH + b" later"}, due_of, 1, 2)
+        for _ in store.end_load(0, due_of):
+            pass
+        store.write(0, {}, [JANE], [DueChange(JANE, 200, None)], 2, 3)
+        if not is_restarted:
+            _purge(store)
+    with opened(tmp_path) as store:
+        _purge(store)
+        assert store.due_before(0, 10**6, 10**6) == [(50, key) for key in sorted(others)]
+    assert _traces(tmp_path) == set()
+
+
+def test_due_entries_of_nobody_are_looked_for_in_small_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, the purge of a large partition stops the event loop for seconds."""
+    monkeypatch.setattr(sweep_module, "_STEPS_S", 0.0)
+    with opened(tmp_path) as store:
+        rows = _others(50_000)
+        store.load(0, rows, _always_due, None, 1)
+        for _ in store.end_load(0, _always_due):
+            pass
+        gone = sorted(rows)[::5_000]
+        store.write(0, {}, gone, [], 1, 2)  # as if an earlier entry of theirs had been left
+        store.tidy(0)
+        assert _keys_due(store) == rows.keys() - gone[:1], "one step does not reach the second of them"
+        for _ in range(50_000 // sweep_module._AT_ONCE):
+            store.tidy(0)
+        assert _keys_due(store) == rows.keys() - set(gone)
+
+
+def test_database_that_was_never_loaded_is_not_looked_through(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.write(0, {}, [], [DueChange(b"nobody", None, 5)], None, 1)
+        store.write(0, {}, [JANE], [], 1, 2)
+        store.tidy(0)
+        assert store._partitions[0].purge._phase.name == "AGEING"
+        assert _keys_due(store) == {b"nobody"}
+
+
+def _keys_due(store: RocksDbStore) -> set[bytes]:
+    return {due.key for due in store.due_before(0, 9, 10**6)}

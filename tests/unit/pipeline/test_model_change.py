@@ -77,6 +77,19 @@ def test_row_of_the_old_version_goes_when_nothing_is_written_under_it_any_more()
     assert row.models["x"][0] == 2
 
 
+def test_row_of_the_old_version_goes_after_a_restart_too() -> None:
+    """If this fails, each change that ends in a crash leaves a row in changelog and store for good."""
+    worker = five(FIRST)
+    worker.start(SECOND)
+    while worker.scan(is_cut_short=True):
+        pass
+    assert stored_models(worker) == [b"\x00model:x:1", b"\x00model:x:2"]
+    for _ in range(2):
+        worker.start(SECOND)
+        worker.take(act("z"))
+        assert stored_models(worker) == [b"\x00model:x:2"]
+
+
 def test_change_goes_on_after_a_restart_in_the_middle_where_it_was() -> None:
     worker = five(FIRST)
     worker.start(SECOND)

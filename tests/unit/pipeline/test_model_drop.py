@@ -12,6 +12,7 @@ from tests.support.small import START, event_value, rule
 from tests.support.small_worker import SmallWorker
 from worker.operations.position_change import Standing, drop_model
 from worker.pipeline import PARTITION_KEY, Output, PartitionRow, decode_partition_row
+from worker.pipeline.newest import take_row
 from worker.pipeline.rows import encode_partition_row
 from worker.scoring.codec import body_of
 from worker.scoring.model import Model
@@ -47,9 +48,9 @@ def names_in(worker: SmallWorker) -> dict[str, set[str]]:
     }
 
 
-def five() -> SmallWorker:
+def five(**options: Any) -> SmallWorker:
     """Five contacts known to both models, and two that only the model knows which will go."""
-    worker = SmallWorker(KEPT, GONE)
+    worker = SmallWorker(KEPT, GONE, **options)
     worker.take(*(act(name) for name in "abcde"), act("x", "only"), act("y", "only"))
     worker.start(KEPT)
     return worker
@@ -100,6 +101,49 @@ def test_erasure_is_remembered_beside_what_was_dropped() -> None:
         event_value("act", START + 1, "before", contact="x"), event_value("act", START + 3, "after", contact="x")
     )
     assert worker.state("x").history.instants == [START + 3]
+
+
+def test_worker_that_was_cut_off_takes_nothing_away_that_came_since() -> None:
+    """If this fails, a row that it sent too late costs a contact what its new owner has scored meanwhile."""
+    cut_off = five(merges_by_fence=True)
+    ask_to_drop(cut_off, "gone")
+    owner = SmallWorker(KEPT, merges_by_fence=True, offset=7)
+    owner.values |= cut_off.values
+    owner.change(KEPT)
+    assert names_in(owner)["x"] == set()
+    owner.take(act("x"))
+    cut_off.change(KEPT)
+    changelog = {b"x": owner.values[b"x"]}
+    take_row(changelog, b"x", cut_off.values.get(b"x"), None)
+    assert changelog == {b"x": owner.values[b"x"]}
+    assert names_in(owner)["x"] == {"kept"}
+
+
+def test_rows_of_a_dropped_model_go_after_a_restart_too() -> None:
+    worker = five()
+    ask_to_drop(worker, "gone")
+    worker.start(KEPT)
+    while worker.scan(is_cut_short=True):
+        pass
+    worker.start(KEPT)
+    worker.take(act("z"))
+    assert [key for key in worker.values if key.startswith(b"\x00model:")] == [b"\x00model:kept:1"]
+
+
+def test_row_of_a_dropped_model_stays_when_it_is_loaded_again_before_it_could_go() -> None:
+    """If this fails, the next version of that model finds no content to carry over, and the worker does not start."""
+    worker = five()
+    ask_to_drop(worker, "gone")
+    worker.start(KEPT)
+    while worker.scan(is_cut_short=True):
+        pass
+    worker.start(KEPT, GONE)
+    worker.take(act("z"))
+    worker.change(KEPT, model("gone", 2))
+    assert [key for key in worker.values if key.startswith(b"\x00model:")] == [
+        b"\x00model:kept:1",
+        b"\x00model:gone:2",
+    ]
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3])

@@ -12,7 +12,8 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from tests.support.counting_pipeline import _VALUE, counting_pipeline
-from worker.errors import StateError
+from worker.errors import RestartRequired, StateError
+from worker.kafka.aiokafka_private import Progress
 from worker.settings import load_settings
 from worker.stores import ContactStore, open_store
 from worker.stores.base import Due
@@ -85,6 +86,26 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ContactSto
     made.close_all()
 
 
+class _Stuck(_Log):
+    """One that gives nothing from offset *stable* on, a second of the *clock* each time; brokers say that it ends at *highwater*."""
+
+    def __init__(self, rows: Sequence[_Row], *, stable: int, highwater: int) -> None:
+        super().__init__(rows)
+        self.progress = Progress(stable, highwater, stable, 0)
+        self.clock_s = 0.0
+
+    def fetched(self) -> list[_Fetched]:
+        if self.at < self.progress.stable:
+            return super().fetched()
+        self.clock_s += 1.0
+        if self.clock_s > _PATIENCE_S:
+            raise TimeoutError
+        return []
+
+
+_PATIENCE_S = 600.0
+
+
 def _restore(
     log: _Log,
     store: ContactStore,
@@ -122,6 +143,35 @@ def test_a_restore_ends_by_position_when_the_log_ends_in_control_records(
     restore = _restore(_Log([_Row(0, b"a", _value(1))], markers=3), store, monkeypatch)
     assert restore.partitions[0].is_complete
     assert store.changelog_offset(0) == 3, "the markers are included, so that the next restore reads nothing"
+
+
+def _restore_stuck(log: _Stuck, store: ContactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore_module, "monotonic", lambda: log.clock_s)
+    monkeypatch.setattr(
+        restore_module, "progress_of", lambda consumer, places: dict.fromkeys(places, consumer.progress)
+    )
+    _restore(log, store, monkeypatch)
+
+
+def test_changelog_that_loses_its_end_meanwhile_is_not_waited_for(
+    store: ContactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If this fails, the worker is not ready, for ever, and only says that it waits."""
+    log = _Stuck([_Row(n, b"k%d" % n, _value(n)) for n in range(6)], stable=4, highwater=4)
+    with pytest.raises(RestartRequired, match=r"changelog\[0\]: it ended at offset 6 .* ends at 4 now"):
+        _restore_stuck(log, store, monkeypatch)
+    assert 60.0 <= log.clock_s <= 62.0, "a new leader gets the time to find its end"
+    assert store.changelog_offset(0) == 3
+
+
+def test_open_transaction_is_waited_for_with_a_warning_now_and_then(
+    store: ContactStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = _Stuck([_Row(n, b"k%d" % n, _value(n)) for n in range(6)], stable=4, highwater=6)
+    with pytest.raises(TimeoutError), caplog.at_level(logging.WARNING):
+        _restore_stuck(log, store, monkeypatch)
+    warnings = sum(record.getMessage() == "restore_waits" for record in caplog.records)
+    assert _PATIENCE_S / 12 <= warnings <= _PATIENCE_S / 10
 
 
 def test_nothing_is_read_when_the_store_is_up_to_date(store: ContactStore, monkeypatch: pytest.MonkeyPatch) -> None:
