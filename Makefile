@@ -87,7 +87,7 @@ coverage: $(READY) ## Measure which branches the tests without a broker take
 	@$(PY) -m coverage run -m pytest worker tests/unit tests/property tests/contract
 	@$(PY) -m coverage combine --quiet && $(PY) -m coverage report
 
-bench: $(READY) ## Measure events a second beside a stock Faust agent in the same run
+bench: $(READY) ## Measure the worker beside a plain aiokafka loop, stock Faust and Kafka Streams in the same run (some minutes)
 	@$(PYTEST) --capture=no --timeout=0 tests/bench
 
 faults: $(READY) ## Kill, freeze and restart parts of a running system and recount (many minutes)

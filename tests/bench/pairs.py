@@ -3,8 +3,8 @@ What a change costs: the worker of this tree beside that of another checkout, in
 
     python -m tests.bench.pairs --other ../before --pairs 5 --events 300000
 
-Each pair runs both with each guarantee; which of the two goes first alternates. The ratio of CPU an event is the median over the
-pairs, since the machine is shared. Both must tell what a replay tells, or no figure is printed.
+Each pair runs both for each of --contenders; which of the two goes first alternates. The ratio of CPU an event is the median over the
+pairs, since the machine is shared. Both must tell what is right, or no figure is printed.
 """
 
 from __future__ import annotations
@@ -19,55 +19,47 @@ from statistics import median
 
 import orjson
 
-from tests.bench.test_drain import _topic_with, _worker
-from tests.support.bench_contender import BenchBroker, drain
-from tests.support.bench_events import Backlog
-from tests.support.bench_expected import expected_of_worker
 from tests.support.bench_process import machine
+from tests.support.beside.contenders import CONTENDERS, Contender, Place
+from tests.support.beside.measuring import BenchBroker, Drain, drain
+from tests.support.beside.prepared import Prepared, drop_topics
+from tests.support.kafka import fresh
 from worker.demo.broker import EmbeddedBroker
-from worker.scoring.model_file import load_model
 
-GUARANTEES = ("exactly_once", "at_least_once")
+DEFAULT = "simple-eos,simple-alo"
 _WITHIN_S = 3600.0
 
 
 async def compare(
-    broker: BenchBroker, directory: Path, other: Path, pairs: int, events: int
+    broker: BenchBroker, directory: Path, other: Path, contenders: Sequence[Contender], pairs: int, events: int
 ) -> list[dict[str, object]]:
-    """Return one document for each guarantee: CPU us an event of every run, and the median ratio of this tree to *other*."""
-    model = load_model("simple-100")
-    backlog = Backlog(directory / "events.jsonl", events, model.lateness_ms)
-    source, told = await _topic_with(broker, backlog), expected_of_worker(model, backlog)
-    found = []
-    for guarantee in GUARANTEES:
-        costs: dict[str, list[float]] = {"this": [], "other": []}
-        rates: dict[str, list[float]] = {"this": [], "other": []}
+    """Return one document for each of *contenders*: CPU us an event of every run, and the median ratio of this tree to *other*."""
+    prepared = await Prepared.make(broker.address, directory, events)
+    found: list[dict[str, object]] = []
+    for contender in contenders:
+        runs: dict[str, list[Drain]] = {"this": [], "other": []}
         for pair in range(pairs):
             for which in ("this", "other") if pair % 2 else ("other", "this"):
-                contender = _worker(broker, directory, backlog, source, told, guarantee, "")
+                group = fresh(contender.name)
+                place = Place(broker.address, group, prepared.topic, f"{group}-ready", directory / group)
+                program = contender.program(place)
                 if which == "other":
-                    contender = replace(contender, environ={**contender.environ, "PYTHONPATH": str(other)})
-                one = await drain(contender, broker, directory, within_s=_WITHIN_S)
-                if one.missing or one.unexpected:
-                    raise RuntimeError(
-                        f"{which}, {guarantee}: {one.missing.total()} missing, {one.unexpected.total()} too many"
-                    )
-                costs[which].append(round(one.us_drain, 2))
-                rates[which].append(round(one.rate))
-                print(
-                    f"{guarantee} {which}: {one.us_drain:.1f} us, {one.rate:.0f}/s, {one.peak_rss_mib:.0f} MiB",
-                    flush=True,
-                )
-        ratios = [this / before for this, before in zip(costs["this"], costs["other"], strict=True)]
+                    program = replace(program, environ={**program.environ, "PYTHONPATH": str(other)})
+                verdict = prepared.verdicts.of(contender)
+                one = await drain(contender, program, place, prepared.backlog, verdict, broker, within_s=_WITHIN_S)
+                await drop_topics(place)
+                runs[which].append(one)
+                said = f"{one.us:.1f} us, {one.rate:.0f}/s, {one.peak_rss_mib:.0f} MiB"
+                print(f"{contender.name} {which}: {said}", flush=True)
         found.append(
             {
-                "guarantee": guarantee,
+                "contender": contender.name,
                 "events": events,
-                "us_this": costs["this"],
-                "us_other": costs["other"],
-                "rate_this": rates["this"],
-                "rate_other": rates["other"],
-                "median_ratio": round(median(ratios), 3),
+                "us_this": [round(one.us, 2) for one in runs["this"]],
+                "us_other": [round(one.us, 2) for one in runs["other"]],
+                "rate_this": [round(one.rate) for one in runs["this"]],
+                "rate_other": [round(one.rate) for one in runs["other"]],
+                "median_ratio": round(median(a.us / b.us for a, b in zip(runs["this"], runs["other"], strict=True)), 3),
                 "machine": machine(),
             }
         )
@@ -75,15 +67,17 @@ async def compare(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare, and print one line of JSON a guarantee."""
+    """Compare, and print one line of JSON a contender."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.pairs", description=__doc__)
     parser.add_argument("--other", type=Path, required=True, help="root of the other checkout")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--events", type=int, default=300_000)
+    parser.add_argument("--contenders", default=DEFAULT, help=f"workers of tests.bench.beside; default {DEFAULT}")
     given = parser.parse_args(arguments)
+    contenders = [CONTENDERS[name] for name in given.contenders.split(",")]
     with tempfile.TemporaryDirectory(prefix="pairs-") as name, EmbeddedBroker(heap_mib=1024) as started:
         broker = BenchBroker(started.bootstrap_servers, started.pid)
-        found = asyncio.run(compare(broker, Path(name), given.other.resolve(), given.pairs, given.events))
+        found = asyncio.run(compare(broker, Path(name), given.other.resolve(), contenders, given.pairs, given.events))
     for one in found:
         print(orjson.dumps(one).decode())
     return 0

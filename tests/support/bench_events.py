@@ -6,7 +6,6 @@ import uuid
 from bisect import bisect
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
-from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
@@ -176,55 +175,3 @@ def marked_contacts(name: str) -> list[str]:
         found.setdefault(partition_of(contact.encode(), PARTITIONS), contact)
         number += 1
     return [found[partition] for partition in range(PARTITIONS)]
-
-
-def closing_event(contact: str, at_ms: int) -> Sent:
-    """Return an event that no model scores and no inactivity rule counts: it only moves stream time to *at_ms*."""
-    event = event_of(Random(contact), contact, "clock.moved", at_ms)
-    return _sent(event | {"machine": True})
-
-
-class Backlog:
-    """
-    Events in a file, one a line, and how they spread over partitions.
-
-    Args:
-        file: Where to write them.
-        count: How many, the closing ones not counted.
-        lateness_ms: How far stream time has to pass the last event before every timer up to it has fired.
-    """
-
-    def __init__(self, file: Path, count: int, lateness_ms: int) -> None:
-        self.file = file
-        self.count = count
-        self.closing = [
-            closing_event(contact, START_MS + SPAN_MS + lateness_ms) for contact in marked_contacts("closing")
-        ]
-        size = 0
-        contacts = set()
-        with file.open("wb") as out:
-            for sent in event_stream(count):
-                contacts.add(sent.contact_id)
-                size += len(sent.value)
-                out.write(sent.value + b"\n")
-        self.bytes_an_event = size / count
-        self.contacts = len(contacts)
-        self.ends = [0] * PARTITIONS  # records by partition, closing ones included
-        for partition, _, _ in self.records():
-            self.ends[partition] += 1
-
-    def lines(self) -> Iterator[bytes]:
-        """Yield every event but the closing ones, as a replay reads them."""
-        with self.file.open("rb") as lines:
-            for line in lines:
-                yield line.rstrip(b"\n")
-
-    def records(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yield (partition, key, value) of every event; the closing ones last."""
-        partitions: dict[str, int] = {}
-        for value in [*self.lines(), *(sent.value for sent in self.closing)]:
-            contact = orjson.loads(value)["contact_id"]
-            partition = partitions.get(contact)
-            if partition is None:
-                partition = partitions[contact] = partition_of(contact.encode(), PARTITIONS)
-            yield partition, contact.encode(), value

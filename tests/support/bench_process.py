@@ -58,6 +58,11 @@ class MeasuredProcess:
             os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait()
 
+    @property
+    def pid(self) -> int:
+        """Process id, for a profiler."""
+        return self._child.pid
+
     def sample(self) -> Sample:
         """
         Return what was used until now.

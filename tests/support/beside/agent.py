@@ -1,15 +1,14 @@
-"""A stock Faust agent that scores: one topic in, one RocksDB table, one topic out; run as a program by the benchmark."""
+"""A stock Faust agent that scores by the bare rules: one topic in, one RocksDB table, one topic out; run as a program."""
 
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from typing import Any
 
 import faust
 
 from tests.support.bench_events import PARTITIONS
-from tests.support.bench_plain_scoring import apply_event, new_state
+from tests.support.beside.rules import apply_event, new_state
 
 TABLE = "scores"
 
@@ -20,15 +19,15 @@ class Interaction(faust.Record, serializer="json"):
     id: str
     contact_id: str
     type: str
-    occurred_at: str
+    occurred_at: int
     source: str
     properties: dict[str, Any]
 
 
-def build_app(app_id: str, brokers: str, source: str, target: str, directory: str) -> faust.App:
+def build_app(brokers: str, group: str, source: str, target: str, directory: str) -> faust.App:
     """Return the app as Faust's manual writes it: the transport, the table and the settings are stock."""
     app = faust.App(
-        app_id,
+        group,
         broker=f"kafka://{brokers}",
         store="rocksdb://",
         datadir=directory,
@@ -43,14 +42,16 @@ def build_app(app_id: str, brokers: str, source: str, target: str, directory: st
     async def score(stream: Any) -> None:
         async for contact, event in stream.items():
             state = states.get(contact) or new_state()
-            at_ms = round(datetime.fromisoformat(event.occurred_at).timestamp() * 1000)
-            points = apply_event(state, event.asdict(), at_ms)
+            found = apply_event(state, event.asdict())
+            if found is None:
+                continue
             states[contact] = state
-            if points is not None:
-                await ready.send(key=contact, value={"contact_id": contact, "event_id": event.id, "score": points})
+            if found is not False:
+                told = {"contact_id": contact, "event_id": event.id, "at": event.occurred_at, "score": found}
+                await ready.send(key=contact, value=told)
 
     return app
 
 
 if __name__ == "__main__":
-    build_app(*(os.environ[f"AGENT_{name}"] for name in ("APP_ID", "BROKERS", "SOURCE", "TARGET", "DIRECTORY"))).main()
+    build_app(*(os.environ[f"BENCH_{name}"] for name in ("BROKERS", "GROUP", "SOURCE", "TARGET", "DIRECTORY"))).main()
