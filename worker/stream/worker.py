@@ -14,8 +14,9 @@ from worker.errors import RestartRequired, WorkerError
 from worker.kafka import topics
 from worker.kafka.refusals import watch_refusals
 from worker.logs import configure, log_event
-from worker.memory import calm_garbage_collector
+from worker.memory import calm_garbage_collector, leave_memory_to_the_end
 from worker.metrics import Metrics
+from worker.pipeline import IS_COMPILED
 from worker.scoring.model_file import load_models
 from worker.settings import require_for_run
 from worker.stream.app import Parts, WorkerApp, create_app
@@ -65,6 +66,8 @@ def run_worker(
             _log, logging.CRITICAL, "worker_ends", exit_code=code, code=error_code_of(error), reason=describe(error)
         )
         return code
+    finally:
+        leave_memory_to_the_end()
 
 
 async def _run(settings: Settings, models: tuple[Model, ...], parts: Parts, connect_within_s: float) -> int:
@@ -85,6 +88,7 @@ async def _run(settings: Settings, models: tuple[Model, ...], parts: Parts, conn
         "worker_starts",
         app_id=settings.app_id,
         guarantee=settings.guarantee,
+        compiled=IS_COMPILED,
         topic=settings.input_topic,
         web_port=web.port,
         models=[f"{model.name} {model.version}" for model in models],

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.slots import slot_names
 from tests.support.small import DAY, HOUR, START, accept, rule, small_model
 from worker.errors import StateError
 from worker.scoring.codec import decode_contact, encode_contact, fence_of, fire_of
@@ -58,7 +59,7 @@ def parts(one: Any) -> Any:
     if isinstance(one, list):
         return [parts(value) for value in one]
     if isinstance(one, Fold | RuleState | Extras):
-        return [(name, parts(getattr(one, name))) for name in one.__slots__]
+        return [(name, parts(getattr(one, name))) for name in slot_names(one)]
     return one
 
 

@@ -41,6 +41,7 @@ class _SourceResult(FetchResult):  # type: ignore[misc]
     """
 
     source_topic = ""
+    _partition_records: Any
 
     def getall(self, max_records: int | None = None) -> list[Any]:
         """Return the records of the answer; the position is behind them at once."""
