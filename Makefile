@@ -109,7 +109,7 @@ histories: $(READY) ## Ten minutes of simulated histories with a seed of their o
 mutants: $(READY) ## Break each rule that the tests must guard and expect them to go red
 	@$(PY) -m tests.mutants
 
-build: $(READY) ## Build the wheel into dist/ (LEADSCORE_COMPILED=1: with the hot modules compiled, for this platform and Python)
+build: $(READY) ## Build the wheel into dist/ (COMPILE_LEADSCORE=1: with the hot modules compiled, for this platform and Python)
 	@rm -rf dist && $(PY) -m hatchling build --target wheel
 
 compiled: $(COMPILED)/.made ## Compile the hot modules: the wheel, unpacked beside links to the tests, in build/compiled (needs a C compiler)
@@ -117,7 +117,7 @@ compiled: $(COMPILED)/.made ## Compile the hot modules: the wheel, unpacked besi
 $(COMPILED)/.made: $(LOCKED) pyproject.toml hatch_build.py $(shell find worker -name '*.py' -o -name '*.yaml')
 	@echo "== compiling"
 	@rm -rf $(COMPILED) && mkdir -p $(COMPILED)
-	@LEADSCORE_COMPILED=1 $(PY) -m hatchling build --target wheel --directory $(COMPILED)/dist
+	@COMPILE_LEADSCORE=1 $(PY) -m hatchling build --target wheel --directory $(COMPILED)/dist
 	@cd $(COMPILED) && $(CURDIR)/$(PY) -m zipfile --extract dist/*.whl . && rm -rf ./*.dist-info && ln -s ../../tests ../../schemas ../../pyproject.toml ../../README.md .
 	@touch $@
 

@@ -1,5 +1,5 @@
 """
-The wheel with the hot modules compiled by mypyc, where LEADSCORE_COMPILED=1 asks for it; without that a pure one for every platform.
+The wheel with the hot modules compiled by mypyc, where COMPILE_LEADSCORE=1 asks for it; without that a pure one for every platform.
 
 Which modules is said in pyproject.toml, below `tool.hatch.build.targets.wheel.hooks.custom`. They are ordinary, typed Python: nothing in
 them is written for the compiler, and the same tests run over both forms. Needs the dependency group `compile`; a C compiler is taken
@@ -17,7 +17,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SWITCH = "LEADSCORE_COMPILED"
+SWITCH = "COMPILE_LEADSCORE"
 _LIBRARY = "leadscore"
 """The compiled modules call each other directly: they are one library, `leadscore__mypyc`, and a stub a module."""
 
