@@ -66,7 +66,8 @@ class Intake:
         self._place = place
         self._models = models
         self._matchers = matchers
-        self._options = options
+        self._clamps = options.clamp
+        self._max_skew_ms = options.max_skew_ms
         self._effects = effects
         self._nothing: list[Trace | None] = [None] * len(models)
         self._flood = Flood(options.dlq_limit)
@@ -105,7 +106,7 @@ class Intake:
         except EventRefused as refused:
             self._refuse(record, refused.event_code, refused.path, str(refused.fields["problem"]))
             return None
-        at_ms = self._clamped(record, event) if self._options.clamp else event.occurred_at
+        at_ms = self._clamped(record, event.occurred_at) if self._clamps else event.occurred_at
         newest_ms = self.newest_ms
         if newest_ms is None or at_ms > newest_ms:
             newest_ms = self.newest_ms = at_ms
@@ -126,13 +127,13 @@ class Intake:
         else:
             self._effects.dead_letter(record, code, path, problem)
 
-    def _clamped(self, record: Record, event: Event) -> int:
-        """Return the event time, set back to the record's time (the one before forwarding) when too far ahead of it."""
-        at_ms = event.occurred_at
+    def _clamped(self, record: Record, at_ms: int) -> int:
+        """Return the event time *at_ms*, set back to the record's time (the one before forwarding) when too far ahead of it."""
         record_ms = record.timestamp
-        if record.headers:
-            record_ms = min([record_ms, *_times_before_forwarding(record)])
-        if record_ms < MIN_INSTANT_MS or at_ms <= record_ms + self._options.max_skew_ms:
+        if at_ms <= record_ms + self._max_skew_ms and not record.headers:
+            return at_ms
+        record_ms = min([record_ms, *_times_before_forwarding(record)])
+        if record_ms < MIN_INSTANT_MS or at_ms <= record_ms + self._max_skew_ms:
             return at_ms  # a time before all events is none: the record has no timestamp, or the mark is forged
         return record_ms
 
