@@ -2,15 +2,18 @@
 # Everything in the image comes from the lock, each file checked by its hash.
 
 FROM python:3.13-slim AS build
+# 1: with the hot modules compiled, by a C compiler that is one of the wheels.
+ARG COMPILE_LEADSCORE=0
 WORKDIR /build
-COPY requirements-build.txt requirements.txt ./
+COPY requirements-build.txt requirements-compile.txt requirements.txt ./
 RUN python -m venv /opt/build \
-    && /opt/build/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --requirement requirements-build.txt \
+    && /opt/build/bin/pip install --no-cache-dir --require-hashes --only-binary :all: \
+    --requirement "$([ "$COMPILE_LEADSCORE" = 1 ] && echo requirements-compile.txt || echo requirements-build.txt)" \
     && python -m venv --without-pip /opt/leadscore \
     && pip --python /opt/leadscore/bin/python install --no-cache-dir --require-hashes --only-binary :all: --requirement requirements.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY worker worker
-RUN /opt/build/bin/python -m hatchling build --target wheel --directory /dist \
+RUN COMPILE_LEADSCORE=$COMPILE_LEADSCORE /opt/build/bin/python -m hatchling build --target wheel --directory /dist \
     && pip --python /opt/leadscore/bin/python install --no-cache-dir --no-deps /dist/*.whl
 
 

@@ -11,6 +11,7 @@ PY := $(BIN)/python
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
 SECONDS_OF_DEMO ?= 60
+COMPILED := build/compiled
 PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
 PYTEST := $(PY) -m pytest --durations=15
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
@@ -20,7 +21,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-e
 PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3 python
 WORKS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help demo test test-pure test-unit test-property test-contract test-broker test-faults test-simulation soak histories check docs check-docs format laws fit-report coverage bench faults mutants \
+.PHONY: help demo test test-pure test-unit test-property test-contract test-broker test-faults test-simulation test-compiled compiled soak histories check docs check-docs format laws fit-report coverage bench faults mutants \
 	build lock clean install
 
 help: ## List what can be made
@@ -47,6 +48,12 @@ test-property: $(READY) ## The laws of scoring over generated cases
 test-simulation: $(READY) ## Crashes, freezes and rebalances between any two steps, in memory and virtual time
 	@echo "== simulation"
 	@$(PYTEST) tests/simulation
+
+# The same tests over the other form: what a compiler may take otherwise lies in the core.
+test-compiled: $(COMPILED)/.made ## The tests of the core again, over the modules compiled
+	@echo "== compiled"
+	@cd $(COMPILED) && $(CURDIR)/$(PY) -m pytest --durations=5 -p no:cacheprovider tests/unit/contracts tests/unit/pipeline tests/unit/scoring tests/unit/test_worked_numbers.py \
+		tests/unit/project/test_compiled.py tests/contract/test_golden_state.py tests/property tests/simulation
 
 test-contract: $(READY) ## Schemas against structs, every store against one suite
 	@echo "== contract"
@@ -102,14 +109,24 @@ histories: $(READY) ## Ten minutes of simulated histories with a seed of their o
 mutants: $(READY) ## Break each rule that the tests must guard and expect them to go red
 	@$(PY) -m tests.mutants
 
-build: $(READY) ## Build the wheel into dist/
+build: $(READY) ## Build the wheel into dist/ (COMPILE_LEADSCORE=1: with the hot modules compiled, for this platform and Python)
 	@rm -rf dist && $(PY) -m hatchling build --target wheel
+
+compiled: $(COMPILED)/.made ## Compile the hot modules: the wheel, unpacked beside links to the tests, in build/compiled (needs a C compiler)
+
+$(COMPILED)/.made: $(LOCKED) pyproject.toml hatch_build.py $(shell find worker -name '*.py' -o -name '*.yaml')
+	@echo "== compiling"
+	@rm -rf $(COMPILED) && mkdir -p $(COMPILED)
+	@COMPILE_LEADSCORE=1 $(PY) -m hatchling build --target wheel --directory $(COMPILED)/dist
+	@cd $(COMPILED) && $(CURDIR)/$(PY) -m zipfile --extract dist/*.whl . && rm -rf ./*.dist-info && ln -s ../../tests ../../schemas ../../pyproject.toml ../../README.md .
+	@touch $@
 
 lock: $(READY) ## Write the locks anew from pyproject.toml (newest versions that fit)
 	@$(PIP) install uv
 	@$(UV_COMPILE) --upgrade pyproject.toml --output-file requirements.txt
 	@$(UV_COMPILE) --upgrade pyproject.toml --extra demo --extra fit --group dev --constraints requirements.txt --output-file requirements-dev.txt
 	@$(UV_COMPILE) --upgrade --group build --constraints requirements-dev.txt --output-file requirements-build.txt
+	@$(UV_COMPILE) --upgrade pyproject.toml --group compile --constraints requirements.txt --constraints requirements-dev.txt --output-file requirements-compile.txt
 	@! grep -nE '://|^ *--(extra-)?index-url|^ *--find-links' requirements*.txt || { echo "a lock must not name an index" >&2; exit 1; }
 
 clean: ## Remove the environment and all that tools have left

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.instants import MIN_INSTANT_MS
 from worker.contracts.json_encoding import encode_json
 from worker.errors import EventRefused
@@ -235,8 +235,9 @@ class _Run:
                 result.transitions.setdefault(told["model"], []).append(_located(output.value, origins.get(place)))
             elif output.topic == _TOPICS.dlq:
                 headers = dict(output.headers)
-                place = int(headers["__connect.errors.offset"])
-                result.refused.append(_refused(place, headers["leadscore.error.code"].decode(), origins.get(place)))
+                place = int(headers["__connect.errors.offset"] or b"")
+                code = (headers["leadscore.error.code"] or b"").decode()
+                result.refused.append(_refused(place, code, origins.get(place)))
 
 
 def _nothing_stored(keys: Sequence[bytes]) -> list[bytes | None]:

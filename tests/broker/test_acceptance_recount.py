@@ -13,7 +13,7 @@ from tests.support.cluster import PARTITIONS
 from tests.support.comparing import Expected, Records, as_file, check_rows, compare_told, differing_rows
 from tests.support.simulated import MODEL, simulated_lines
 from tests.support.striking import draw_strikes
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.instants import format_instant
 from worker.contracts.partitioner import partition_of
 from worker.export import scores_csv, transitions_jsonl

@@ -15,7 +15,7 @@ from tests.support.history_run import sent_records
 from tests.support.kafka import Sent
 from tests.support.secure_kafka import SecureBroker, ended_command, secured_cluster
 from tests.support.simulated import MODEL, simulated_lines
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.kafka.acls import COMMANDS, grants
 
 pytestmark = pytest.mark.timeout(300)

@@ -22,10 +22,10 @@ from worker.pipeline.rows import encode_partition_row, load_lineage
 from worker.scoring.codec import decode_contact, encode_contact
 from worker.scoring.contact import Contact, ModelState
 from worker.scoring.history import unpack_id
+from worker.scoring.latch import Latch, Status
 from worker.scoring.matching import Matcher
 from worker.scoring.model import Model
 from worker.scoring.model_file import parse_model
-from worker.scoring.qualification import Latch, Status
 from worker.scoring.reading import read
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "layout-1.json").read_text("utf-8"))

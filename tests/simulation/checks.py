@@ -180,7 +180,7 @@ def _counted_events(world: World, partition: int) -> dict[bytes, dict[str, tuple
 
 
 def _clamped_ms(record: Entry, at_ms: int) -> int:
-    times = [int(mark.rpartition(b":")[2]) for name, mark in record.headers if name == _FORWARDED]
+    times = [int((mark or b"").rpartition(b":")[2]) for name, mark in record.headers if name == _FORWARDED]
     record_ms = min([record.timestamp, *times])
     return record_ms if at_ms > record_ms + _SKEW_MS else at_ms
 
@@ -284,8 +284,8 @@ def _check_refused(world: World, partition: int, recount: Recount) -> None:
 
 def _check_forwards(world: World, recounts: list[Recount]) -> None:
     """Check that every record that lay in the wrong partition was forwarded; with transactions once."""
-    found: Counter[tuple[int, bytes]] = Counter()
-    wanted: Counter[tuple[int, bytes]] = Counter()
+    found: Counter[tuple[int, bytes | None]] = Counter()
+    wanted: Counter[tuple[int, bytes | None]] = Counter()
     for partition, recount in enumerate(recounts):
         for record in _records(world, "source", partition):
             found.update((partition, mark) for name, mark in record.headers if name == _FORWARDED)

@@ -15,9 +15,10 @@ import worker.stream.assignment
 import worker.stream.restore
 import worker.stream.transport
 from tests.simulation.broker import Refused
+from worker.contracts.headers import Headers
 from worker.kafka.aiokafka_private import Progress
 from worker.kafka.txn_offsets import Member
-from worker.stream.batches import Headers, Row
+from worker.stream.batches import Row
 from worker.stream.faust_private import NOTHING, Polled
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Batch:
     ) -> object | None:
         if len(self.rows) >= self._capacity:
             return None
-        self.rows.append(Row(key, value, headers))
+        self.rows.append(Row(key, value, list(headers)))
         return self
 
     def record_count(self) -> int:

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from worker.contracts.headers import Headers
 from worker.stream.batches import Row
 
 Outcome = Literal["open", "committed", "aborted"]
@@ -30,7 +31,7 @@ class Entry:
         self.offset = offset
         self.key = row.key
         self.value = row.value
-        self.headers: Sequence[tuple[str, bytes]] = tuple(row.headers)
+        self.headers: Headers = tuple(row.headers)
         self.timestamp = timestamp
         self.share = share
         self.is_control = is_control

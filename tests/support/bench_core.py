@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from worker.clock import cpu_seconds
-from worker.contracts.event import Event, decode_event
+from worker.contracts.event import Event
+from worker.contracts.event_decoding import decode_event
 from worker.pipeline import PARTITION_KEY, Partition, PipelineOptions, Topics
 from worker.scoring.codec import decode_contact, encode_contact
 from worker.scoring.history import History, pack_id

@@ -15,7 +15,7 @@ import orjson
 from aiokafka.structs import ConsumerRecord
 
 from tests.support.cluster import PARTITIONS, leadscore
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.instants import format_instant, parse_instant
 from worker.contracts.partitioner import partition_of
 from worker.export import transition_line, transitions_jsonl

@@ -8,6 +8,8 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
+from tests.support.slots import slot_names
+
 CACHED = frozenset({"_head", "_update_bytes", "dropped_keys", "fit"})
 """What an object knows only to be quick, or says once."""
 UNORDERED = frozenset({"attributes", "attribute_dates", "ids"})
@@ -54,4 +56,4 @@ def _names(value: Any) -> list[str]:
     struct_fields = getattr(value, "__struct_fields__", None)
     if struct_fields is not None:
         return list(struct_fields)
-    return [name for one in type(value).__mro__ for name in getattr(one, "__slots__", ())]
+    return slot_names(value)

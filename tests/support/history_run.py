@@ -12,7 +12,7 @@ from tests.support.feeding import Feed
 from tests.support.kafka import Sent, read_all
 from tests.support.striking import Strike, carry_out
 from worker.clock import monotonic
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.instants import format_instant
 from worker.contracts.partitioner import partition_of
 

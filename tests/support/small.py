@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from worker.contracts.event import Event, decode_event
+from worker.contracts.event import Event
+from worker.contracts.event_decoding import decode_event
 from worker.pipeline import Output, Partition, PipelineOptions, Round, Topics
 from worker.pipeline.inputs import GetMany
 from worker.scoring.history import Accepted, History, pack_id

@@ -20,7 +20,7 @@ from worker.export import (
 )
 from worker.replay import replay_lines
 from worker.scoring.contact import Contact, ModelState
-from worker.scoring.qualification import Latch, Status
+from worker.scoring.latch import Latch, Status
 
 LINE = ScoreLine(
     "c", unscored=False, score=0.1 + 0.2, shown=0.3, tier="hot", groups={"b": 1.5, "a": -0.1}, latch="open", sequence=0

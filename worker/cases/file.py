@@ -10,7 +10,7 @@ import orjson
 from worker.cases.case import Case, CaseEvent, Expectation, ExpectedTransition
 from worker.cases.instants import EXAMPLES, format_at, parse_at, parse_start
 from worker.cases.keys import CASES, DEFAULT_START, KINDS, CasesContext, Said
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.instants import format_instant
 from worker.errors import ConfigError, EventRefused
 from worker.scoring.file.fields import Fields, RefusedError, read_section, whole

@@ -10,7 +10,8 @@ import orjson
 from worker.pipeline import Partition, PipelineOptions, Topics
 from worker.pipeline.told import status_name
 from worker.scoring.explain import explain
-from worker.scoring.qualification import Latch, is_held
+from worker.scoring.latch import Latch
+from worker.scoring.qualification import is_held
 from worker.scoring.state import Fold
 
 if TYPE_CHECKING:

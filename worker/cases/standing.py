@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from worker.scoring.carry_over import Lineage
     from worker.scoring.contact import Contact
+    from worker.scoring.latch import Latch
     from worker.scoring.model import Model
     from worker.scoring.next_steps import Outlook
-    from worker.scoring.qualification import Latch
 
 
 def key_of_contact(contact_id: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.errors import EventRefused
 
 if TYPE_CHECKING:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 CONNECTOR_NAME: Final = "leadscore"
 EXCEPTION_CLASS: Final = "worker.errors.EventRefused"
 OMITTED_HEADER: Final = "leadscore.error.omitted"
 """On a dead letter that is too large for its topic: which of value, headers and key it came with were left out."""
 
+V = TypeVar("V", bytes, bytes | None)
+"""A header's value: null where a producer may have written it."""
+
 
 def dead_letter_headers(
-    headers: Sequence[tuple[str, bytes]],
+    headers: Sequence[tuple[str, V]],
     *,
     code: str,
     path: str,
@@ -21,7 +24,7 @@ def dead_letter_headers(
     partition: int,
     offset: int,
     timestamp_ms: int,
-) -> list[tuple[str, bytes]]:
+) -> list[tuple[str, V]]:
     """
     Return *headers* as received, then ours, each as text in UTF-8; none repeats a value of the event.
 
@@ -49,7 +52,9 @@ def dead_letter_headers(
         "leadscore.error.path": path,
         "leadscore.error.record_time": str(timestamp_ms),
     }
-    return [*headers, *((name, text.encode()) for name, text in ours.items())]
+    found = list(headers)
+    found += [(name, text.encode()) for name, text in ours.items()]
+    return found
 
 
 def is_ours(name: str) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.errors import EventRefused
 
 if TYPE_CHECKING:

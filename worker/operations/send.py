@@ -10,7 +10,7 @@ import orjson
 from aiokafka import AIOKafkaProducer
 
 from worker.clock import monotonic, now_ms
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.instants import format_instant
 from worker.errors import ConfigError, EventRefused
 from worker.kafka.clients import failures_in_words

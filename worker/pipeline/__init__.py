@@ -6,6 +6,7 @@ In the order in which a record meets them: `intake` (decode, dead-letter, forwar
 end). `partition` holds them together.
 """
 
+from worker.pipeline import partition
 from worker.pipeline.inputs import PipelineOptions, Record, Topics
 from worker.pipeline.partition import Partition
 from worker.pipeline.readable import due_of
@@ -14,6 +15,7 @@ from worker.pipeline.rows import PARTITION_KEY, PartitionRow, decode_partition_r
 from worker.scoring.codec import fence_fields, fence_of, fire_of
 
 __all__ = [
+    "IS_COMPILED",
     "PARTITION_KEY",
     "Due",
     "DueChange",
@@ -30,3 +32,6 @@ __all__ = [
     "fence_of",
     "fire_of",
 ]
+
+IS_COMPILED = not partition.__file__.endswith(".py")
+"""Whether the hot modules run as mypyc has compiled them; they mean the same in both forms."""

@@ -10,6 +10,7 @@ from worker.scoring.inactivity import advance
 from worker.scoring.model import NEVER_MS
 from worker.scoring.qualification import change_tier, evaluate
 from worker.scoring.reading import highest, lowest
+from worker.scoring.state import Fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from worker.scoring.contact import ModelState
     from worker.scoring.model import Model, Reading
     from worker.scoring.qualification import Kind
-    from worker.scoring.state import Fold
 
 _SECOND_MS = 1_000
 

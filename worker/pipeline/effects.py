@@ -10,6 +10,8 @@ from worker.contracts.transition import Transition, encode_transition, transitio
 from worker.pipeline.round import Count, DueChange, Output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from worker.pipeline.inputs import Record, Topics
 
 FORWARDED_HEADER = "leadscore.forwarded"
@@ -23,15 +25,16 @@ EffectsMark = tuple[int, Counter[Count]]
 class Effects:
     """Outputs, counts and stale due entries of the open round."""
 
-    __slots__ = ("_partition", "_topics", "counts", "effective", "has_transitions", "outputs", "stale_due")
+    __slots__ = ("_models", "_partition", "_topics", "counts", "effective", "has_transitions", "outputs", "stale_due")
 
-    def __init__(self, topics: Topics, partition: int) -> None:
+    def __init__(self, topics: Topics, partition: int, models: Sequence[str]) -> None:
         self._topics = topics
         self._partition = partition
+        self._models = tuple(models)
         self.outputs: list[Output] = []
         self.counts: Counter[Count] = Counter()
-        # By model; apart from the other counts, for almost every event is counted here.
-        self.effective: Counter[str] = Counter()
+        # By the model's place; apart from the other counts, for almost every event is counted here.
+        self.effective = [0] * len(self._models)
         self.stale_due: list[DueChange] = []
         self.has_transitions = False
 
@@ -81,10 +84,11 @@ class Effects:
 
     def take(self) -> tuple[list[Output], Counter[Count], list[DueChange]]:
         """Return everything and begin anew."""
-        for model, events in self.effective.items():
-            self.counts["effective", model] += events
+        for place, events in enumerate(self.effective):
+            if events:
+                self.counts["effective", self._models[place]] += events
+                self.effective[place] = 0
         taken = self.outputs, self.counts, self.stale_due
         self.outputs, self.counts, self.stale_due = [], Counter(), []
-        self.effective = Counter()
         self.has_transitions = False
         return taken

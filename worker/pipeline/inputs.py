@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Literal, NamedTuple, Protocol
 
+from worker.contracts.headers import Headers
 from worker.pipeline.flood import WINDOW
 
 _CHECK_BYTES = 8
@@ -40,7 +41,7 @@ class Record(Protocol):
         ...
 
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
+    def headers(self) -> Headers:
         """As received."""
         ...
 

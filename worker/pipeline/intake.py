@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from worker.contracts.event import Event, decode_event
+from worker.contracts.event import Event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.instants import MAX_INSTANT_MS, MIN_INSTANT_MS
 from worker.contracts.partitioner import partition_of
 from worker.errors import EventRefused
@@ -24,16 +23,28 @@ _TIME_DIGITS = 15
 _FORWARDED_HEADERS_BYTES = 64 * 1024  # with an event at its limit, the source topic takes it once more
 
 
-class Matched(msgspec.Struct, gc=False):
+class Matched:
     """An event that some model keeps, on its way from decoding to folding."""
 
-    record: Record
-    event: Event
-    at_ms: int  # event time, set back where it lay too far ahead
-    key: bytes
-    traces: list[Trace | None]  # one a model
-    newest_ms: int  # newest event time of the partition, up to this record
-    record_ms: int  # newest record time that this worker has seen of the partition, up to this record
+    __slots__ = ("at_ms", "event", "key", "newest_ms", "record", "record_ms", "traces")
+
+    def __init__(
+        self,
+        record: Record,
+        event: Event,
+        at_ms: int,
+        key: bytes,
+        traces: list[Trace | None],
+        newest_ms: int,
+        record_ms: int,
+    ) -> None:
+        self.record = record
+        self.event = event
+        self.at_ms = at_ms  # event time, set back where it lay too far ahead
+        self.key = key
+        self.traces = traces  # one a model
+        self.newest_ms = newest_ms  # newest event time of the partition, up to this record
+        self.record_ms = record_ms  # newest record time that this worker has seen of the partition, up to this record
 
 
 IntakeMark = tuple[int, int | None, int, int | None]
@@ -55,7 +66,8 @@ class Intake:
         self._place = place
         self._models = models
         self._matchers = matchers
-        self._options = options
+        self._clamps = options.clamp
+        self._max_skew_ms = options.max_skew_ms
         self._effects = effects
         self._nothing: list[Trace | None] = [None] * len(models)
         self._flood = Flood(options.dlq_limit)
@@ -94,7 +106,7 @@ class Intake:
         except EventRefused as refused:
             self._refuse(record, refused.event_code, refused.path, str(refused.fields["problem"]))
             return None
-        at_ms = self._clamped(record, event) if self._options.clamp else event.occurred_at
+        at_ms = self._clamped(record, event.occurred_at) if self._clamps else event.occurred_at
         newest_ms = self.newest_ms
         if newest_ms is None or at_ms > newest_ms:
             newest_ms = self.newest_ms = at_ms
@@ -115,13 +127,13 @@ class Intake:
         else:
             self._effects.dead_letter(record, code, path, problem)
 
-    def _clamped(self, record: Record, event: Event) -> int:
-        """Return the event time, set back to the record's time (the one before forwarding) when too far ahead of it."""
-        at_ms = event.occurred_at
+    def _clamped(self, record: Record, at_ms: int) -> int:
+        """Return the event time *at_ms*, set back to the record's time (the one before forwarding) when too far ahead of it."""
         record_ms = record.timestamp
-        if record.headers:
-            record_ms = min([record_ms, *_times_before_forwarding(record)])
-        if record_ms < MIN_INSTANT_MS or at_ms <= record_ms + self._options.max_skew_ms:
+        if at_ms <= record_ms + self._max_skew_ms and not record.headers:
+            return at_ms
+        record_ms = min([record_ms, *_times_before_forwarding(record)])
+        if record_ms < MIN_INSTANT_MS or at_ms <= record_ms + self._max_skew_ms:
             return at_ms  # a time before all events is none: the record has no timestamp, or the mark is forged
         return record_ms
 

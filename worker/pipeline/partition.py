@@ -99,7 +99,7 @@ class Partition:
         )
         self._carried_to = stored.carried_to if stored is not None and is_resumed else b""
         matchers = self._matchers = tuple(Matcher(model) for model in models)
-        self._effects = Effects(topics, partition)
+        self._effects = Effects(topics, partition, [model.name for model in models])
         self._cache = ContactCache(
             self._models,
             matchers,
@@ -218,8 +218,7 @@ class Partition:
         """Fold one event under each model that keeps it, unless its contact's value has it already."""
         offset = found.record.offset
         contact = self._cache.contacts[found.key]
-        fence = contact.fence
-        if fence.offset >= offset and fence.epoch == self._epoch:
+        if contact.offset >= offset and contact.epoch == self._epoch:
             self._effects.count("replayed")
             return
         if self._is_wall:
@@ -227,7 +226,7 @@ class Partition:
         if self._fold_event(found, contact):
             if found.at_ms != found.event.occurred_at:
                 self._effects.count("clamped")
-            contact.fence = Fence(self._epoch, offset, 0)
+            contact.epoch, contact.offset, contact.revision = self._epoch, offset, 0
             if not contact.is_dirty:
                 self._cache.touch(found.key, contact)
             if found.event.type == UPDATE_TYPE and found.record.value is not None:
@@ -312,8 +311,7 @@ class Partition:
             if limit_ms is not None and steps.pass_time(key, state, limit_ms):
                 is_changed = True
         if is_changed:
-            epoch, offset, revision = contact.fence
-            contact.fence = Fence(epoch, offset, revision + 1)
+            contact.revision += 1
             self._cache.touch(key, contact)
 
     # ---- a new version of a model
@@ -349,8 +347,7 @@ class Partition:
                 is_changed = bool(contact.carried)
             if is_changed:
                 contact.carried = []
-                epoch, offset, revision = contact.fence
-                contact.fence = Fence(epoch, offset, revision + 1)
+                contact.revision += 1
                 self._cache.touch(key, contact)
             elif not contact.is_dirty:
                 del self._cache.contacts[key]  # a million of them would fill the memory

@@ -11,7 +11,8 @@ from worker.pipeline.dues import Clockwork
 from worker.pipeline.told import tell, tell_erased
 from worker.scoring.contact import UNKNOWN_MS, ModelState
 from worker.scoring.history import Accepted, pack_id
-from worker.scoring.qualification import TIMER, Latch, Status, evaluate, heed, invite, is_inviting
+from worker.scoring.latch import Latch, Status
+from worker.scoring.qualification import TIMER, evaluate, heed, invite, is_inviting
 from worker.scoring.reading import positive_sum, read
 
 if TYPE_CHECKING:
@@ -34,7 +35,17 @@ MODEL_CHANGED = "model.changed"
 class Steps:
     """What happens to a contact under *model*, the one at *index*."""
 
-    __slots__ = ("_effects", "_index", "_options", "_partition", "_source", "clockwork", "model")
+    __slots__ = (
+        "_effects",
+        "_index",
+        "_options",
+        "_partition",
+        "_publishes_tiers",
+        "_safe_ceiling",
+        "_source",
+        "clockwork",
+        "model",
+    )
 
     def __init__(
         self, model: Model, index: int, source: str, partition: int, effects: Effects, options: PipelineOptions
@@ -46,6 +57,9 @@ class Steps:
         self._partition = partition
         self._effects = effects
         self._options = options
+        # Asked for at almost every event.
+        self._publishes_tiers = options.publish_tiers
+        self._safe_ceiling = model.safe_ceiling
 
     def take(self, contact: Contact, found: Matched, trace: Trace, time_ms: int | None) -> bool:
         """
@@ -75,7 +89,7 @@ class Steps:
         if time_ms is not None and time_ms >= state.floor_ms:
             self.pass_time(found.key, state, time_ms)
         accepted = history.accept(model, at_ms, event_id, trace, in_order=in_order)
-        effects.effective[model.name] += 1
+        effects.effective[self._index] += 1
         is_usual = accepted.in_order and not accepted.overflowed and state.latch.timer_cooled_ms is None
         if not is_usual or history.head(model).dropped_keys:
             self._count_oddities(state, at_ms, accepted)
@@ -94,14 +108,14 @@ class Steps:
         be ready; a ready one that only gained points cools no sooner than was found before; a closed one stays closed.
         """
         latch = state.latch
-        if self._options.publish_tiers or (latch.told_ms is not None and latch.told_ms > at_ms):
+        if self._publishes_tiers or (latch.told_ms is not None and latch.told_ms > at_ms):
             return False
         status = latch.status
         floor_ms = state.history.head(self.model).next_step_ms  # after at_ms: the head was advanced to it
         ceiling = inf
         if status is Status.OPEN:
             ceiling = state.ceiling + trace.gain
-            if gained and not ceiling < self.model.safe_ceiling:
+            if gained and not ceiling < self._safe_ceiling:
                 return False
         elif status is Status.READY:
             if trace.lowers or state.floor_ms <= at_ms + _SECOND_MS:
@@ -223,7 +237,7 @@ class Steps:
         status = state.latch.status
         state.ceiling = state.ceiling + trace.gain if in_order and status is Status.OPEN else inf
         if status is Status.OPEN:
-            return not may_qualify or state.ceiling < self.model.safe_ceiling
+            return not may_qualify or state.ceiling < self._safe_ceiling
         return status is Status.READY and only_raises and state.floor_ms > at_ms + _SECOND_MS
 
     def _evaluate(self, state: ModelState, found: Matched, trace: Trace, accepted: Accepted) -> None:

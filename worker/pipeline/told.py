@@ -11,14 +11,15 @@ from worker.contracts.score import ScoreRow
 from worker.contracts.transition import EventSource, Reason, Transition, transition_id
 from worker.scoring.conditions import attribute_at
 from worker.scoring.explain import REASONS, contributions
+from worker.scoring.latch import Status
 from worker.scoring.once import hash64
-from worker.scoring.qualification import Kind, Status, is_held
+from worker.scoring.qualification import Kind, is_held
 from worker.scoring.reading import read, shown, tier_name
 
 if TYPE_CHECKING:
     from worker.scoring.contact import ModelState
+    from worker.scoring.latch import Latch
     from worker.scoring.model import Model, Reading
-    from worker.scoring.qualification import Latch
     from worker.scoring.state import Fold
 
 HELD = "held"

@@ -17,6 +17,7 @@ from worker.scoring.decay import Expire, Linear
 from worker.scoring.inactivity import next_step
 from worker.scoring.limits import Rolling
 from worker.scoring.matching import Given, Matcher, Trace
+from worker.scoring.model import Model
 from worker.scoring.reading import left
 from worker.scoring.state import Adjustment, Extras, Fold, RuleState
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from worker.scoring.decay import Lots
-    from worker.scoring.model import Model, Rule
+    from worker.scoring.model import Rule
 
 
 class Older(NamedTuple):

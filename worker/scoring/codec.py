@@ -21,7 +21,7 @@ from worker.errors import StateError
 from worker.scoring.attributes import forget_removed
 from worker.scoring.contact import Contact, Fence, ModelState
 from worker.scoring.fold_codec import cut, pack_fold, unpack_fold
-from worker.scoring.qualification import Latch
+from worker.scoring.latch import Latch
 from worker.scoring.trace_codec import pack_trace, unpack_trace
 
 if TYPE_CHECKING:

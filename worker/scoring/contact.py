@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.scoring.history import History
-from worker.scoring.qualification import Latch
+from worker.scoring.latch import Latch
 
 if TYPE_CHECKING:
     import msgspec
@@ -50,12 +50,14 @@ class Contact:
 
     __slots__ = (
         "carried",
+        "epoch",
         "erased_ms",
-        "fence",
         "is_buried",
         "is_dirty",
         "models",
+        "offset",
         "others",
+        "revision",
         "size_bytes",
         "stored_fire_ms",
     )
@@ -63,13 +65,22 @@ class Contact:
     def __init__(self, models: int) -> None:
         self.models: list[ModelState | None] = [None] * models
         self.others: dict[str, msgspec.Raw] = {}  # states of models that are not loaded, as they were
-        self.fence = NO_FENCE
+        self.epoch, self.offset, self.revision = NO_FENCE
         self.stored_fire_ms: int | None = None  # its place in the due index as last written
         self.is_dirty = False
         self.size_bytes = TYPICAL_BYTES  # of its value as last stored
         self.carried: list[int] = []  # models whose state was written by an earlier version of theirs
         self.erased_ms: int | None = None  # event time of its last erasure: what is not newer has no effect
         self.is_buried = False  # the open round has erased it
+
+    @property
+    def fence(self) -> Fence:
+        """What its value includes."""
+        return Fence(self.epoch, self.offset, self.revision)
+
+    @fence.setter
+    def fence(self, fence: Fence) -> None:
+        self.epoch, self.offset, self.revision = fence
 
     @property
     def is_empty(self) -> bool:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from worker.scoring.attributes import WINDOW_BYTES, forget_removed
 from worker.scoring.fold import apply
 from worker.scoring.inactivity import advance
+from worker.scoring.matching import Trace
 from worker.scoring.model import NEVER_MS
 from worker.scoring.once import hash64
 from worker.scoring.state import Fold
 
 if TYPE_CHECKING:
-    from worker.scoring.matching import Trace
     from worker.scoring.model import Model
 
 WINDOW_EVENTS = 512

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from worker.scoring.model import Model, Rule
 
 _SHARED_TRACES = 65_536
+_STRANGE_TYPES = 1_024
+
+_RESERVED_STARTS = ("sales.", "contact.", "score.")
 
 Match = tuple[int, int | None]
 """A rule, and the once-key of the event under it (None without `once_per`)."""
@@ -100,17 +103,44 @@ def code_of(rule: int, *, is_keyed: bool, is_life: bool) -> int:
     return (rule + 1) << 2 | is_keyed << 1 | is_life
 
 
+class _Candidate:
+    """A rule that an event of one type may match, and what has still to be asked of the event."""
+
+    __slots__ = ("holds", "index", "mixed", "once_per", "sees_humans", "sees_machines")
+
+    def __init__(self, rule: Rule, event_type: str) -> None:
+        when = rule.when
+        self.index = rule.index
+        self.sees_humans = rule.machine != "only"
+        self.sees_machines = rule.machine != "no"
+        is_settled = when.is_type_only and when.types is not None and event_type in when.types
+        self.holds = None if is_settled else when.holds  # None: the type was all it asks for
+        self.mixed = when if rule.is_mixed else None
+        self.once_per = rule.once_per
+
+
+class _Kind:
+    """What a model makes of events of one type."""
+
+    __slots__ = ("candidates", "is_life", "is_reserved")
+
+    def __init__(self, model: Model, event_type: str) -> None:
+        rules = [rule for rule in model.rules if not rule.is_fit]
+        self.candidates = tuple(
+            [_Candidate(rule, event_type) for rule in rules if rule.when.types is None or event_type in rule.when.types]
+        )
+        self.is_life = model.is_sign_of_life(event_type)
+        self.is_reserved = event_type.startswith(_RESERVED_STARTS)
+
+
 class Matcher:
     """The rules of a model, indexed by event type, so that rules that do not concern an event cost it nothing."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        rules = [rule for rule in model.rules if not rule.is_fit]
-        self._rules_by_type: dict[str, tuple[Rule, ...]] = {}
-        named = {name for rule in rules for name in rule.when.types or ()}
-        for name in named:
-            self._rules_by_type[name] = tuple(r for r in rules if r.when.types is None or name in r.when.types)
-        self._rules_of_any_type = tuple(rule for rule in rules if rule.when.types is None)
+        named = {name for rule in model.rules if not rule.is_fit for name in rule.when.types or ()}
+        self._kinds = {name: _Kind(model, name) for name in named}
+        self._strange: dict[str, _Kind] = {}  # of types that no rule names; producers may send any number of these
         self._shared: dict[int, Trace] = {}
         self._keyed: dict[tuple[int, int], Trace] = {}
         self._several: dict[tuple[tuple[Match, ...], tuple[int, ...] | None, bool], Trace] = {}
@@ -136,7 +166,7 @@ class Matcher:
         rule = (code >> 2) - 1
         return Trace(self.model, ((rule, key),) if rule >= 0 else (), is_life=bool(code & 1))
 
-    def match(self, event: Event, at_ms: int) -> Trace | None:
+    def match(self, event: Event, at_ms: int) -> Trace | None:  # noqa: C901 - every event comes through here: no calls
         """
         Return what *event*, dated *at_ms*, leaves; None when it could match no rule, is not reserved and is no sign of life.
 
@@ -146,28 +176,43 @@ class Matcher:
         matches: list[Match] = []
         residues: dict[int, int] | None = None
         is_machine = event.machine
-        for rule in self._rules_by_type.get(name, self._rules_of_any_type):
-            if (rule.machine == "any" or (rule.machine == "only") == is_machine) and rule.when.holds(event):
-                if rule.is_mixed:
-                    residues = residues or {}
-                    residues[rule.index] = rule.when.residue(event)
-                if rule.once_per is None:
-                    matches.append((rule.index, None))
-                else:
-                    key, is_null = once_key(event, rule.once_per)
-                    self.null_keys += is_null
-                    matches.append((rule.index, key))
-        if name.startswith(_RESERVED_STARTS):
+        kind = self._kinds.get(name)
+        if kind is None:
+            kind = self._strange_kind(name)
+        for one in kind.candidates:
+            if not (one.sees_machines if is_machine else one.sees_humans):
+                continue
+            if one.holds is not None and not one.holds(event):
+                continue
+            if one.mixed is not None:
+                residues = residues or {}
+                residues[one.index] = one.mixed.residue(event)
+            if one.once_per is None:
+                matches.append((one.index, None))
+            else:
+                key, is_null = once_key(event, one.once_per)
+                self.null_keys += is_null
+                matches.append((one.index, key))
+        if kind.is_reserved:
             reserved = self._reserved(event, at_ms, tuple(matches), _open(matches, residues))
             if reserved is not None:
                 return reserved
-        is_life = not is_machine and self.model.is_sign_of_life(name)
+        is_life = kind.is_life and not is_machine
         if not matches:
             return self.of_code(1, None) if is_life else None
         if residues is not None or len(matches) > 1:
             return self._of_several(tuple(matches), _open(matches, residues), is_life=is_life)
         index, only_key = matches[0]
         return self.of_code((index + 1) << 2 | (only_key is not None) << 1 | is_life, only_key)
+
+    def _strange_kind(self, name: str) -> _Kind:
+        strange = self._strange
+        kind = strange.get(name)
+        if kind is None:
+            if len(strange) >= _STRANGE_TYPES:
+                strange.clear()
+            kind = strange[name] = _Kind(self.model, name)
+        return kind
 
     def _of_several(self, matches: tuple[Match, ...], residues: tuple[int, ...] | None, *, is_life: bool) -> Trace:
         """Return the trace of several rules, or of one that asks for attributes, shared as those of one rule are."""
@@ -195,9 +240,6 @@ class Matcher:
         if name == ADJUSTMENT_TYPE:
             return Trace(model, matches, residues=residues, given=given_by(model, event.properties, at_ms))
         return Trace(model, ()) if name == ERASURE_TYPE else None
-
-
-_RESERVED_STARTS = ("sales.", "contact.", "score.")
 
 
 def _open(matches: list[Match], residues: dict[int, int] | None) -> tuple[int, ...] | None:

@@ -53,6 +53,10 @@ class EventCondition(Protocol):
         """The event types it can hold for; None when any type may match."""
 
     @property
+    def is_type_only(self) -> bool:
+        """Whether it holds exactly when the event's type is one of `types`."""
+
+    @property
     def holds(self) -> Callable[[Event], bool]:
         """Whether it can hold for an event, were the attributes what suits it best."""
 

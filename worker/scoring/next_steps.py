@@ -11,15 +11,16 @@ from worker.contracts.event_rules import RESERVED_TYPES
 from worker.scoring.due import cools, next_due
 from worker.scoring.fold import apply
 from worker.scoring.inactivity import advance
+from worker.scoring.latch import Status
 from worker.scoring.matching import Trace
-from worker.scoring.qualification import Status, evaluate, invite, is_held, missing
+from worker.scoring.qualification import evaluate, invite, is_held, missing
 from worker.scoring.reading import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from worker.scoring.latch import Latch
     from worker.scoring.model import Model, Rule
-    from worker.scoring.qualification import Latch
     from worker.scoring.state import Fold
 
 _WAKES = 1_000

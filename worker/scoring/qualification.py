@@ -1,17 +1,16 @@
-"""What sales is told, and what was told already: the latch, moved by feedback, good signs and evaluations."""
+"""What sales is told: the latch, moved by feedback, good signs and evaluations."""
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal
-
-import msgspec
 
 from worker.scoring.conditions import attribute_at
 from worker.scoring.due import cools
+from worker.scoring.latch import Status
 from worker.scoring.reading import read
 
 if TYPE_CHECKING:
+    from worker.scoring.latch import Latch
     from worker.scoring.model import Feedback, Model, Qualify, Reading
     from worker.scoring.state import Fold
 
@@ -19,38 +18,6 @@ Kind = Literal["lead.sales_ready", "lead.cooled", "lead.tier_changed"]
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 TIMER = "timer"
 """The cause of what time did by itself."""
-
-
-class Status(IntEnum):
-    """Where the latch stands; the numbers are stored."""
-
-    OPEN = 0
-    READY = 1
-    RESTING = 2
-    WAITING = 3
-    CLOSED = 4
-
-
-class Latch(msgspec.Struct, array_like=True):
-    """What was told of one contact under one model. It follows processing order and is no part of the fold. Instants in ms."""
-
-    status: Status = Status.OPEN
-    sequence: int = 0
-    epoch: int = 0  # event time of the last erasure, else 0
-    first_ready_ms: int | None = None
-    last_ready_ms: int | None = None
-    told_ms: int | None = None  # `at` of the newest lead.sales_ready or lead.cooled of this epoch
-    told_score: float = 0.0  # as shown in the newest transition of any kind
-    told_tier: int = 0  # rank there
-    timer_cooled_ms: int | None = None  # `at` of the newest lead.cooled by timer
-    is_kept_back: bool = False  # the newest lead.sales_ready was not published
-    tier: int = 0  # rank as told by the newest lead.tier_changed; the lowest before
-    tier_changes: int = 0  # how many of these there were
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether sales holds this lead for ready."""
-        return self.status is Status.READY
 
 
 def is_inviting(event_type: str, *, gained: bool) -> bool:

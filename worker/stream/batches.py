@@ -7,16 +7,15 @@ from typing import Any, NamedTuple, Protocol
 
 from aiokafka.structs import TopicPartition
 
+from worker.contracts.headers import Header
 from worker.errors import RestartRequired
 from worker.pipeline import Round
 
 BATCH_BYTES = 512 * 1024
 """Well below every topic's max.message.bytes; one larger record gets a batch of its own."""
 
-Headers = list[tuple[str, bytes]]
+_NO_HEADERS: list[Header] = []
 """A list, as aiokafka's batch builder insists."""
-
-_NO_HEADERS: Headers = []
 
 
 class Row(NamedTuple):
@@ -24,7 +23,7 @@ class Row(NamedTuple):
 
     key: bytes | None
     value: bytes | None
-    headers: Headers = _NO_HEADERS
+    headers: list[Header] = _NO_HEADERS
 
 
 class Acked(NamedTuple):

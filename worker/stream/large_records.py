@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from worker.contracts.dead_letter import OMITTED_HEADER, is_ours
+from worker.contracts.headers import Headers
 from worker.kafka.aiokafka_private import built_size, packed_batch
 from worker.kafka.topics import message_bytes
 from worker.stream.batches import BATCH_BYTES, Row
@@ -74,5 +75,5 @@ def _ever_smaller(row: Row) -> Iterator[Row]:
     yield _without(None, ours, ["value", "headers", "key"])
 
 
-def _without(key: bytes | None, headers: Sequence[tuple[str, bytes]], omitted: Sequence[str]) -> Row:
+def _without(key: bytes | None, headers: Headers, omitted: Sequence[str]) -> Row:
     return Row(key, None, [*headers, (OMITTED_HEADER, ",".join(omitted).encode())])

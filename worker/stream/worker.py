@@ -15,8 +15,9 @@ from worker.errors import RestartRequired
 from worker.kafka import topics
 from worker.kafka.refusals import watch_refusals
 from worker.logs import configure, log_event
-from worker.memory import calm_garbage_collector
+from worker.memory import calm_garbage_collector, leave_memory_to_the_end
 from worker.metrics import Metrics
+from worker.pipeline import IS_COMPILED
 from worker.scoring.model_file import load_models
 from worker.settings import require_for_run
 from worker.stream.app import Parts, WorkerApp, create_app
@@ -63,6 +64,8 @@ def run_worker(
         return asyncio.run(_run(settings, models, parts or Parts(), connect_within_s, one_signal_s))
     except Exception as error:  # noqa: BLE001 - the supervisor has to see "start me again", whatever it was
         return log_end(error)
+    finally:
+        leave_memory_to_the_end()
 
 
 async def _run(
@@ -85,6 +88,7 @@ async def _run(
         "worker_starts",
         app_id=settings.app_id,
         guarantee=settings.guarantee,
+        compiled=IS_COMPILED,
         topic=settings.input_topic,
         web_port=web.port,
         models=[f"{model.name} {model.version}" for model in models],

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tests.support.invalid_examples import InvalidExample, load_index, load_invalid_examples
 from tests.support.published import SCHEMAS, examples, load_json, validator
-from worker.contracts.event import Event, decode_event
+from worker.contracts.event import Event
+from worker.contracts.event_decoding import decode_event
 from worker.errors import EventRefused
 
 SCHEMA = validator("lead-interaction/v1.schema.json")

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from worker.cli.send import send
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.errors import ConfigError
 from worker.operations.send import count_lines, event_line
 

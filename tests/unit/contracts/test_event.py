@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.contracts.event import RESERVED_TYPES, Event, decode_event
+from worker.contracts.event import RESERVED_TYPES, Event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.event_examination import depth_of, examine
 from worker.errors import EventRefused
 

@@ -5,7 +5,7 @@ from collections import Counter
 import orjson
 import pytest
 
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.partitioner import partition_of
 from worker.demo.mishaps import Arrival, Fate, Mishaps, arrivals
 from worker.demo.traffic import Event

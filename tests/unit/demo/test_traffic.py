@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.contracts.instants import MS_PER_DAY, MS_PER_SECOND, parse_instant
 from worker.contracts.json_encoding import encode_json
 from worker.demo.traffic import Event, company_events, weekday

@@ -12,8 +12,8 @@ from worker.errors import StateError
 from worker.pipeline import PARTITION_KEY, Output
 from worker.pipeline.graves import GRAVE_KEY, contact_of_grave, encode_grave, grave_key
 from worker.scoring.contact import Fence
+from worker.scoring.latch import Latch, Status
 from worker.scoring.model_file import parse_model
-from worker.scoring.qualification import Latch, Status
 from worker.scoring.reading import read
 
 MODEL = small_model(

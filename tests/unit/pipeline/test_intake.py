@@ -34,7 +34,7 @@ def act(offset: int, at_ms: int = START, **fields: object) -> SmallRecord:
 
 
 def code_of(output: Output) -> str:
-    return dict(output.headers)["leadscore.error.code"].decode()
+    return (dict(output.headers)["leadscore.error.code"] or b"").decode()
 
 
 def test_record_that_is_no_event_is_dead_lettered_untouched_and_its_neighbours_count() -> None:

@@ -11,9 +11,9 @@ from tests.support.small import DAY, START, event_value, rule
 from tests.support.small_worker import SmallWorker, score_rows, transitions
 from worker.errors import StateError
 from worker.pipeline import PARTITION_KEY, decode_partition_row
+from worker.scoring.latch import Status
 from worker.scoring.model import Model
 from worker.scoring.model_file import parse_model
-from worker.scoring.qualification import Status
 from worker.scoring.reading import read
 
 

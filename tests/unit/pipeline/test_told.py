@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.small import DAY, HOUR, SECOND, START, event_value, rule, small_model
 from tests.support.small_worker import SmallWorker, score_rows, transitions
-from worker.scoring.qualification import Status
+from worker.scoring.latch import Status
 
 
 def act(at_ms: int = START, event_type: str = "act", name: str = "", **properties: Any) -> bytes:

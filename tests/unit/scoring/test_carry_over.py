@@ -12,10 +12,10 @@ from worker.scoring.carry_over import Lineage
 from worker.scoring.codec import decode_contact, encode_contact
 from worker.scoring.contact import Contact, ModelState
 from worker.scoring.history import History
+from worker.scoring.latch import Latch, Status
 from worker.scoring.matching import Matcher
 from worker.scoring.model import Model
 from worker.scoring.model_file import parse_model
-from worker.scoring.qualification import Latch, Status
 from worker.scoring.reading import read
 
 NOON = START + 12 * HOUR

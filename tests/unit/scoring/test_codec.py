@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.slots import slot_names
 from tests.support.small import DAY, HOUR, START, accept, rule, small_model
 from worker.errors import StateError
 from worker.scoring.codec import decode_contact, encode_contact, fence_of, fire_of
 from worker.scoring.contact import Contact, Fence, ModelState
+from worker.scoring.latch import Latch, Status
 from worker.scoring.matching import Matcher
 from worker.scoring.model import Model
 from worker.scoring.model_file import load_model
-from worker.scoring.qualification import Latch, Status
 from worker.scoring.state import Extras, Fold, RuleState
 from worker.scoring.trace_codec import pack_trace
 
@@ -58,7 +59,7 @@ def parts(one: Any) -> Any:
     if isinstance(one, list):
         return [parts(value) for value in one]
     if isinstance(one, Fold | RuleState | Extras):
-        return [(name, parts(getattr(one, name))) for name in one.__slots__]
+        return [(name, parts(getattr(one, name))) for name in slot_names(one)]
     return one
 
 

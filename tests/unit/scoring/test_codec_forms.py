@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.frozen import frozen
+from tests.support.slots import slot_names
 from tests.support.small import DAY, HOUR, START, accept, event, rule, small_model, trace_of
 from worker.scoring.codec import decode_contact, encode_contact
 from worker.scoring.contact import Contact, ModelState
 from worker.scoring.history import History
+from worker.scoring.latch import Latch, Status
 from worker.scoring.matching import Matcher
 from worker.scoring.model import Model
-from worker.scoring.qualification import Latch, Status
 from worker.scoring.reading import read
 from worker.scoring.size import worst_case_bytes
 from worker.scoring.state import Adjustment, Fold
@@ -162,8 +163,8 @@ def test_removed_attribute_keeps_its_date_in_the_stored_form_until_its_window_ha
 def test_trace_comes_back_from_its_stored_form(one: Any) -> None:
     trace = trace_of(MODEL, one)
     back = unpack_trace(MODEL, pack_trace(MODEL, trace))
-    assert [repr(getattr(back, name)) for name in trace.__slots__] == [
-        repr(getattr(trace, name)) for name in trace.__slots__
+    assert [repr(getattr(back, name)) for name in slot_names(trace)] == [
+        repr(getattr(trace, name)) for name in slot_names(trace)
     ]
 
 

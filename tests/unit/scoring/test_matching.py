@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.slots import slot_names
 from tests.support.small import START, event, event_value, rule, small_model
-from worker.contracts.event import Event, decode_event
+from worker.contracts.event import Event
+from worker.contracts.event_decoding import decode_event
 from worker.scoring.matching import Matcher, Trace
 from worker.scoring.model import Model
 from worker.scoring.trace_codec import pack_trace, unpack_trace
@@ -16,7 +18,7 @@ def machine_event(event_type: str) -> Event:
 
 
 def parts(trace: Trace) -> list[object]:
-    return [getattr(trace, name) for name in trace.__slots__]
+    return [getattr(trace, name) for name in slot_names(trace)]
 
 
 def match(model: Model, one: Event) -> Trace | None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.small import event
-from worker.contracts.event import decode_event
+from worker.contracts.event_decoding import decode_event
 from worker.scoring.model import FieldPath
 from worker.scoring.once import hash64, once_key
 

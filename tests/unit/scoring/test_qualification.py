@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from tests.support.small import DAY, START, folded, rule, small_model
+from worker.scoring.latch import Latch, Status
 from worker.scoring.model import Model
-from worker.scoring.qualification import Latch, Status, evaluate, heed, invite, is_inviting
+from worker.scoring.qualification import evaluate, heed, invite, is_inviting
 from worker.scoring.reading import read
 from worker.scoring.state import Fold
 

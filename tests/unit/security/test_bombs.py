@@ -76,8 +76,9 @@ def test_a_bomb_is_dead_lettered_as_received_between_neighbours_that_count(name:
     assert (letter.key, letter.value) == (b"c", value)
     headers = dict(letter.headers)
     assert headers["leadscore.error.code"] == code.encode()
-    assert CANARY.encode() not in b"".join(headers.values())
-    assert all(len(text) < 1_000 for text in headers.values()), "an answer is short, whatever was sent"
+    texts = [text or b"" for text in headers.values()]
+    assert CANARY.encode() not in b"".join(texts)
+    assert all(len(text) < 1_000 for text in texts), "an answer is short, whatever was sent"
     assert [kind for kind, *_ in told(outputs)] == ["lead.sales_ready"], "its neighbours are worth 20"
 
 

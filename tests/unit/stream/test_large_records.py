@@ -36,7 +36,7 @@ class Producer:
 
 def letter(value: bytes, *received: tuple[str, bytes], key: bytes = b"k") -> Row:
     ours = {"code": "event.too_large", "path": "$", "problem": "too large", "topic": "in"}
-    return Row(key, value, dead_letter_headers(received, partition=0, offset=1, timestamp_ms=START, **ours))
+    return Row(key, value, dead_letter_headers(list(received), partition=0, offset=1, timestamp_ms=START, **ours))
 
 
 def sent(row: Row, monkeypatch: pytest.MonkeyPatch, topic: str = SETTINGS.dlq_topic) -> tuple[list[Row], list[Any]]:

@@ -34,6 +34,7 @@ from tests.support.faults.recount import recount
 from tests.support.faults.watch import Watch, books
 from tests.support.feeding import NOWHERE, Feed
 from tests.support.kafka import Place
+from worker.contracts.headers import Headers
 from worker.contracts.instants import MAX_INSTANT_MS
 from worker.pipeline.round import Output
 from worker.scoring.model_file import load_model
@@ -50,7 +51,7 @@ def record(
     offset: int,
     key: bytes | None,
     value: bytes | None,
-    headers: Sequence[tuple[str, bytes]] = (),
+    headers: Headers = (),
 ) -> Record:
     return ConsumerRecord(topic, partition, offset, NOW, 1, key, value, None, 0, 0, tuple(headers))
 

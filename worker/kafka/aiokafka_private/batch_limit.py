@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Any
 
 from aiokafka.consumer import fetcher as aiokafka_fetcher
-from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.record._crecords import default_records as aiokafka_batches
 from aiokafka.structs import TopicPartition
 
+from worker.kafka.aiokafka_private.fetching import Fetched
 from worker.kafka.decompression import UNPACK, BatchTooLarge
 
 
@@ -19,6 +20,8 @@ def limit_batches(limit_bytes: int, source_topic: str) -> None:
 
     A poll of *source_topic* returns what lies before such a batch, and of the batch nothing: `too_large_batches` says where
     they are. In any other topic the poll raises BatchTooLarge.
+
+    Records of *source_topic* come as the batches hold them, with ``offset``, ``timestamp``, ``key``, ``value`` and ``headers``.
     """
 
     def under_limit(unpack: Callable[[Any, int], bytes]) -> Callable[[Any], bytes]:
@@ -26,45 +29,41 @@ def limit_batches(limit_bytes: int, source_topic: str) -> None:
 
     for name, unpack in UNPACK.items():
         setattr(aiokafka_batches, name, under_limit(unpack))
-    _PlacedRecords.source_topic = source_topic
-    aiokafka_fetcher.PartitionRecords = _PlacedRecords
+    _SourceResult.source_topic = source_topic
+    aiokafka_fetcher.FetchResult = _SourceResult
 
 
-class _PlacedRecords(PartitionRecords):  # type: ignore[misc]
-    """The records of one answer of the broker; knows where a batch lies that is too large."""
+class _SourceResult(FetchResult):  # type: ignore[misc]
+    """
+    One answer of the broker for one partition; of the source topic it is taken batch by batch.
+
+    aiokafka makes a ConsumerRecord of every record, which costs more than fetching it.
+    """
 
     source_topic = ""
+    _partition_records: Any
 
-    def __init__(self, tp: TopicPartition, records: Any, *rest: Any) -> None:
-        self._batches = _Batches(records)
-        super().__init__(tp, self._batches, *rest)
-
-    def _unpack_records(self) -> Iterator[Any]:
-        began_at = self.next_fetch_offset
+    def getall(self, max_records: int | None = None) -> list[Any]:
+        """Return the records of the answer; the position is behind them at once."""
+        place = self._topic_partition
+        if place.topic != self.source_topic or max_records is not None:
+            return super().getall(max_records)  # type: ignore[no-any-return]
+        if not self.check_assignment(place) or not self.has_more():
+            return []
+        fetched = Fetched(place, self._partition_records)
+        found: list[Any] = []
+        position = fetched.position
         try:
-            yield from super()._unpack_records()
+            for records in fetched.batches():
+                found += records
         except BatchTooLarge as error:
-            if self._tp.topic != self.source_topic:
-                raise
-            if self.next_fetch_offset == began_at:
+            position = max(error.first, fetched.begins_at)
+            if not found:
                 # Raised here, it would take with it what the same poll has found in other partitions.
-                last = self._batches.newest.next_offset - 1
-                _too_large[self._tp] = BatchTooLarge(error.limit_bytes, self._tp.partition, began_at, last)
-
-
-class _Batches:
-    """The batches of one answer, of which the newest one given is remembered."""
-
-    __slots__ = ("_records", "has_next", "newest")
-
-    def __init__(self, records: Any) -> None:
-        self._records = records
-        self.has_next = records.has_next
-        self.newest: Any = None
-
-    def next_batch(self) -> Any:
-        self.newest = self._records.next_batch()
-        return self.newest
+                _too_large[place] = BatchTooLarge(error.limit_bytes, place.partition, position, error.last)
+        self._assignment.state_value(place).consumed_to(position)
+        self._partition_records = None
+        return found
 
 
 _too_large: dict[TopicPartition, BatchTooLarge] = {}

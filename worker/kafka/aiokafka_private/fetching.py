@@ -26,12 +26,12 @@ class Fetched:
     def __init__(self, place: TopicPartition, records: PartitionRecords) -> None:
         self.place = place
         self._records = records
-        self._begins_at: int = records.next_fetch_offset
+        self.begins_at: int = records.next_fetch_offset
         self._batches: list[Any] = []
         while records._records.has_next():
             self._batches.append(records._records.next_batch())
         last = self._batches[-1].next_offset if self._batches else 0
-        self.position: int = max(self._begins_at, last)  # behind it, control records and aborted ones included
+        self.position: int = max(self.begins_at, last)  # behind it, control records and aborted ones included
 
     def batches(self) -> Iterator[list[Any]]:
         """
@@ -41,7 +41,7 @@ class Fetched:
             CorruptRecordException: a batch does not have its checksum.
             BatchTooLarge: a batch unpacks to more than there may be.
         """
-        records, begins_at = self._records, self._begins_at
+        records, begins_at = self._records, self.begins_at
         for batch in self._batches:
             if records._check_crcs and not batch.validate_crc():
                 raise CorruptRecordException(f"wrong checksum at offset {batch.base_offset}")
