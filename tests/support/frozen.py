@@ -8,9 +8,9 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-CACHED = frozenset({"_head", "_update_bytes", "dropped_keys", "fit"})
+CACHED = frozenset({"_head", "_update_bytes", "dropped_keys", "fit", "ids"})
 """What an object knows only to be quick, or says once."""
-UNORDERED = frozenset({"attributes", "attribute_dates", "ids"})
+UNORDERED = frozenset({"attributes", "attribute_dates"})
 """Names of what has no order; that of other dictionaries counts, sums depend on it."""
 
 

@@ -348,7 +348,7 @@ class Partition:
             else:
                 is_changed = bool(contact.carried)
             if is_changed:
-                contact.carried = []
+                contact.carried = ()
                 epoch, offset, revision = contact.fence
                 contact.fence = Fence(epoch, offset, revision + 1)
                 self._cache.touch(key, contact)
