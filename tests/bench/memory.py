@@ -14,7 +14,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
@@ -27,10 +26,11 @@ from worker.contracts.partitioner import partition_of
 from worker.kafka.aiokafka_private import Progress
 from worker.kafka.txn_offsets import Member
 from worker.memory import calm_garbage_collector
+from worker.metrics import Metrics
 from worker.pipeline import Round
 from worker.scoring.model_file import load_model
 from worker.settings import Settings, load_settings
-from worker.stores import open_store
+from worker.stores import ContactStore, open_store
 from worker.stream.app import scoring_pipeline
 from worker.stream.assignment import Assignment
 from worker.stream.batches import Row, changelog_of, outputs_of
@@ -38,7 +38,6 @@ from worker.stream.observing import Observer
 from worker.stream.rounds import OwnedPartition
 from worker.stream.store_access import StoreAccess
 from worker.stream.surroundings import RoundLimits, Surroundings
-from worker.metrics import Metrics
 
 _START_MS = parse_instant("2026-03-02T08:00:00Z")
 _SPAN_MS = 20 * MS_PER_DAY
@@ -46,7 +45,15 @@ _POLL_RECORDS = 4_000
 """Of one partition: about what the client fetches of it at once."""
 _ZIPF = 1.1
 _MIB = 1 << 20
-_KINDS = ("page.viewed", "email.opened", "session.started", "email.clicked", "form.submitted", "asset.downloaded", "email.replied")
+_KINDS = (
+    "page.viewed",
+    "email.opened",
+    "session.started",
+    "email.clicked",
+    "form.submitted",
+    "asset.downloaded",
+    "email.replied",
+)
 _WEIGHTS = (35, 20, 20, 10, 5, 5, 5)
 
 
@@ -68,12 +75,11 @@ class _Delivery:
         self.rows = self.bytes = 0
 
     async def deliver(self, partition: int, round_: Round) -> int:
-        outputs = outputs_of(round_)
-        rows = changelog_of(round_)
+        rows = [*changelog_of(round_), *(row for rows in outputs_of(round_).values() for row in rows)]
         await asyncio.sleep(0.05)  # what a transaction takes; the next round is folded meanwhile
         self.rows += len(rows)
         self.bytes += sum(len(row.key or b"") + len(row.value or b"") for row in rows)
-        end = self._ends.get(partition, 0) + len(rows) + len(outputs) * 0
+        end = self._ends.get(partition, 0) + len(rows)
         self._ends[partition] = end
         return end - 1
 
@@ -108,8 +114,8 @@ class _Feed:
     def _chosen(self) -> Iterator[tuple[str, int]]:
         """Yield what each event is about: contact by contact, then anybody, then the busy ones."""
         count = len(self._keys)
-        yield from ((f"each once", number) for number in range(count))
-        yield from ((f"anybody", self._random.randrange(count)) for _ in range(count))
+        yield from (("each once", number) for number in range(count))
+        yield from (("anybody", self._random.randrange(count)) for _ in range(count))
         weights = list(accumulate((rank + 1) ** -_ZIPF for rank in range(count)))
         for _ in range(0, count, 100_000):
             lot = self._random.choices(range(count), cum_weights=weights, k=min(count, 100_000))
@@ -118,10 +124,10 @@ class _Feed:
     def polls(self) -> Iterator[tuple[str, list[list[_Record]]]]:
         """Yield the records of each poll by partition, and which part of the run it is of."""
         size = _POLL_RECORDS * self._partitions
-        total, place = 3 * len(self._keys), 0
+        total = 3 * len(self._keys)
         found: list[list[_Record]] = [[] for _ in range(self._partitions)]
         phase = ""
-        for phase, number in self._chosen():
+        for place, (phase, number) in enumerate(self._chosen(), start=1):
             at_ms = _START_MS + _SPAN_MS * place // total
             key, partition = self._keys[number], self._partition[number]
             kind = self._random.choices(_KINDS, _WEIGHTS)[0]
@@ -129,16 +135,15 @@ class _Feed:
             value = bytes(memoryview(orjson.dumps(event_of(self._random, key, kind, at_ms))))
             found[partition].append(_Record(self._next[partition], at_ms, key.encode(), value))
             self._next[partition] += 1
-            place += 1
             if place % size == 0:
                 yield phase, found
                 found = [[] for _ in range(self._partitions)]
         yield phase, found
 
 
-async def _measure(settings: Settings, contacts: int, directory: Path) -> None:
+async def _measure(settings: Settings, contacts: int) -> None:
     process = psutil.Process()
-    store = open_store(settings.store, app_id=settings.app_id)
+    store = open_store(settings.store, app_id=settings.app_id, rocksdb_bytes=settings.rocksdb_bytes)
     models = (load_model("simple-100"),)
     calm_garbage_collector()
     print(f"started: {process.memory_info().rss / _MIB:.0f} MiB")
@@ -150,14 +155,16 @@ async def _measure(settings: Settings, contacts: int, directory: Path) -> None:
         delivery=delivery,
         limits=RoundLimits.from_settings(settings),
         die=_raise,
-        count_busy=lambda: assignment.count_busy(),
-        observe=lambda *_: None,
+        count_busy=lambda: settings.partitions,
+        observe=_hear_nothing,
     )
     pipeline = scoring_pipeline(settings, models)
     assignment = Assignment(settings, pipeline, surroundings, _no_consumer, Observer(Metrics(), settings))
     for number in range(settings.partitions):
         store.open(number)
-        scoring = pipeline.make_partition(number, settings.partitions, None, lambda keys, n=number: store.get_many(n, keys))
+        scoring = pipeline.make_partition(
+            number, settings.partitions, None, lambda keys, n=number: store.get_many(n, keys)
+        )
         assignment.owned[number] = OwnedPartition(number, scoring, 0, None, surroundings)
     assignment.is_halted = False
     feed = _Feed(contacts, settings.partitions)
@@ -172,16 +179,18 @@ async def _measure(settings: Settings, contacts: int, directory: Path) -> None:
         for number, records in enumerate(poll):
             one = assignment.owned[number]
             before, ends[number] = ends[number], ends[number] + len(records)
-            one.take(records, before, Progress(ends[number], ends[number] + 1_000_000, ends[number] + 1_000_000, 1 << 45))
+            one.take(
+                records, before, Progress(ends[number], ends[number] + 1_000_000, ends[number] + 1_000_000, 1 << 45)
+            )
             folded += len(records)
         await assignment.work()
         peak = max(peak, process.memory_info().rss)
         if folded - shown >= contacts * 3 // 15:
             shown = folded
-            _show(phase, folded, peak - own + base, assignment, store, settings)
+            _show(phase, folded, peak - own + base, assignment, store)
             peak = 0
     await asyncio.gather(*(one.settle() for one in assignment.owned.values()))
-    _show("settled", folded, process.memory_info().rss - own + base, assignment, store, settings)
+    _show("settled", folded, process.memory_info().rss - own + base, assignment, store)
     print(f"{delivery.rows:,} rows of {delivery.bytes / delivery.rows:.0f} B; CPU {sum(process.cpu_times()[:2]):.0f} s")
 
 
@@ -193,12 +202,18 @@ def _size_of_text(text: str) -> int:
     return (text.__sizeof__() + 15) // 16 * 16
 
 
-def _show(phase: str, folded: int, rss: int, assignment: Assignment, store: object, settings: Settings) -> None:
+def _show(phase: str, folded: int, rss: int, assignment: Assignment, store: ContactStore) -> None:
     scorings = [one.scoring for one in assignment.owned.values()]
     cached = sum(getattr(one, "cached_contacts", 0) for one in scorings)
     counted = sum(getattr(one, "cached_bytes", 0) for one in scorings)
-    stored = sum(store.size_bytes(number) for number in assignment.owned)  # type: ignore[attr-defined]
-    print(f"| {folded:,} | {phase} | {rss / _MIB:.0f} | {cached:,} | {counted / _MIB:.0f} | {stored / _MIB:.0f} |", flush=True)
+    stored = sum(store.size_bytes(number) for number in assignment.owned)
+    print(
+        f"| {folded:,} | {phase} | {rss / _MIB:.0f} | {cached:,} | {counted / _MIB:.0f} | {stored / _MIB:.0f} |",
+        flush=True,
+    )
+
+
+def _hear_nothing(partition: int, round_: Round, commit_s: float, total_s: float) -> None: ...
 
 
 def _no_consumer() -> None:
@@ -220,7 +235,7 @@ def main() -> None:
                 **dict(one.split("=", 1) for one in given.set),
             }
         )
-        asyncio.run(_measure(settings, given.contacts, Path(directory)))
+        asyncio.run(_measure(settings, given.contacts))
 
 
 if __name__ == "__main__":

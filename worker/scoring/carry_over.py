@@ -19,7 +19,7 @@ from worker.scoring.limits import Rolling
 from worker.scoring.matching import Given, Matcher, Trace
 from worker.scoring.model import Model
 from worker.scoring.reading import left
-from worker.scoring.state import Adjustment, Extras, Fold, RuleState
+from worker.scoring.state import Adjustment, Fold, RuleState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

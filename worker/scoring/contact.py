@@ -58,6 +58,7 @@ class Contact:
         "fence",
         "is_buried",
         "is_dirty",
+        "memory_bytes",
         "models",
         "others",
         "size_bytes",
@@ -71,6 +72,7 @@ class Contact:
         self.stored_fire_ms: int | None = None  # its place in the due index as last written
         self.is_dirty = False
         self.size_bytes = TYPICAL_BYTES  # of its value as last stored
+        self.memory_bytes = 0  # what is counted for it in memory
         self.carried: tuple[int, ...] = ()  # models whose state was written by an earlier version of theirs
         self.erased_ms: int | None = None  # event time of its last erasure: what is not newer has no effect
         self.is_buried = False  # the open round has erased it

@@ -112,6 +112,13 @@ class History:
         return list(map(Entry, self.instants, self.event_ids, self.traces))
 
     @property
+    def extent(self) -> tuple[int, int]:
+        """Events in the journal, and rules that have given something, in the base and again in the head."""
+        base, head = self.base, self._head
+        in_base = 0 if base is None else len(base.rules)
+        return len(self.instants), in_base + (in_base + 1 if head is None else len(head.rules))
+
+    @property
     def newest_ms(self) -> int | None:
         """The newest event time accepted; None before the first."""
         return self.instants[-1] if self.instants else None

@@ -47,7 +47,9 @@ class RuleState:
         self.value = 0.0  # what was left at reference_ms; idleness scales it; of dated lots their sum; 0 in a pool
         self.reference_ms = 0
         self.lots: Lots | None = None  # of a rule whose decay keeps dated lots
-        self.keys: list[int] | dict[int, None] | None = None  # once-keys, oldest first; a dictionary when more than a few
+        self.keys: list[int] | dict[int, None] | None = (
+            None  # once-keys, oldest first; a dictionary when more than a few
+        )
         self.times: list[int] | None = None  # what the rule's limit remembers; survives a reset
         self.seen: list[int] | None = None  # newest award instants, where a `seen` asks for them
 
