@@ -13,9 +13,10 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import orjson
 import psutil
@@ -96,7 +97,7 @@ class _Delivery:
     async def close(self) -> None: ...
 
 
-def _raise(error: BaseException) -> None:
+def _die(error: BaseException) -> NoReturn:
     raise error
 
 
@@ -154,17 +155,15 @@ async def _measure(settings: Settings, contacts: int) -> None:
         access=StoreAccess(),
         delivery=delivery,
         limits=RoundLimits.from_settings(settings),
-        die=_raise,
-        count_busy=lambda: settings.partitions,
+        die=_die,
+        count_busy=partial(len, range(settings.partitions)),
         observe=_hear_nothing,
     )
     pipeline = scoring_pipeline(settings, models)
     assignment = Assignment(settings, pipeline, surroundings, _no_consumer, Observer(Metrics(), settings))
     for number in range(settings.partitions):
         store.open(number)
-        scoring = pipeline.make_partition(
-            number, settings.partitions, None, lambda keys, n=number: store.get_many(n, keys)
-        )
+        scoring = pipeline.make_partition(number, settings.partitions, None, partial(store.get_many, number))
         assignment.owned[number] = OwnedPartition(number, scoring, 0, None, surroundings)
     assignment.is_halted = False
     feed = _Feed(contacts, settings.partitions)

@@ -144,7 +144,7 @@ class OwnedPartition:
         """
         limits = self._shared.limits
         room = (limits.events_catching_up if self.is_catching_up else limits.events) - self.scoring.pending
-        if room <= 0 or self._holds_too_much():
+        if room <= 0 or limits.are_reached(self.scoring):
             self._end_when_possible()
             return False
         records = self._backlog[0]
@@ -165,15 +165,11 @@ class OwnedPartition:
             self._backlog.popleft()
         self.next_offset = chunk[-1].offset + 1
         self.last_folded_ms = chunk[-1].timestamp
-        if len(chunk) >= room or self._holds_too_much():
+        if len(chunk) >= room or limits.are_reached(self.scoring):
             self._end_when_possible()
         else:
             self._schedule()
         return True
-
-    def _holds_too_much(self) -> bool:
-        """Whether the open round would write too much, or memory is short."""
-        return self.scoring.is_short_of_memory or self.scoring.dirty_bytes >= self._shared.limits.dirty_bytes
 
     def _fold(self, chunk: list[Any]) -> None:
         try:
