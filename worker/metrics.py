@@ -129,6 +129,9 @@ STOPPED = Metric(
     ("dead_letters", "batch_size"),
 )
 CACHED_CONTACTS = Metric("leadscore_cached_contacts_records", "gauge", "Contacts whose state is in memory.", _PLACE)
+CACHED_BYTES = Metric(
+    "leadscore_cached_contacts_bytes", "gauge", "Estimate of the memory that these contacts take.", _PLACE
+)
 GROUP_SILENCE = Metric(
     "leadscore_group_silence_seconds", "gauge", "Since the brokers last answered a heartbeat of this worker."
 )

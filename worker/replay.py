@@ -193,7 +193,6 @@ class _Run:
             time="stream",
             clamp=terms.max_skew_ms is not None,
             max_skew_ms=terms.max_skew_ms or 0,
-            cache_contacts=1 << 62,
             emit_since_ms=terms.emit_since_ms,
             publish_tiers=terms.publish_tiers,
         )

@@ -14,6 +14,7 @@ from tests.support.bench_core import CoreRecord, Drained, drain_core, is_row_of_
 from tests.support.bench_events import event_stream
 from tests.support.bench_process import machine
 from worker.memory import calm_garbage_collector
+from worker.pipeline import CacheBudget
 from worker.scoring.model import Model
 from worker.scoring.model_file import load_model
 
@@ -47,7 +48,7 @@ def test_larger_rounds_tell_the_same_for_fewer_rows_at_a_bounded_cost(model: Mod
     values = [record.value for record in records[:20_000]]
     before = calibrate(values)
     runs = {events: drain_core(model, records, round_events=events) for events in (2_000, 20_000)}
-    cold = drain_core(model, records, round_events=2_000, cache_contacts=0)
+    cold = drain_core(model, records, round_events=2_000, budget=CacheBudget(0))
     parts = measure_parts(model, records, runs[20_000].store)
     calibration = (before + calibrate(values)) / 2
     print(f"\n{machine()}\n{EVENTS} events, decoding one with orjson: {calibration:.2f} us")

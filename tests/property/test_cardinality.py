@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.small import START, SmallRecord, nothing_stored, rule, small_model, small_partition
 from worker.metrics import Metrics
+from worker.pipeline import CacheBudget
 
 CANARY = "canary"
 TYPES = 100_000
@@ -41,7 +42,7 @@ def series(metrics: Metrics) -> set[tuple[str, frozenset[tuple[str, str]]]]:
 def test_a_hundred_thousand_event_types_make_no_series() -> None:
     """If this fails, one producer with random types fills the memory of the worker and of whoever scrapes it."""
     metrics = Metrics()
-    partition = small_partition(small_model(rule("act", 10)), cache_contacts=100)
+    partition = small_partition(small_model(rule("act", 10)), budget=CacheBudget(200_000))
     seen: list[set[tuple[str, frozenset[tuple[str, str]]]]] = []
     batch: list[SmallRecord] = []
     for record in hostile_records():

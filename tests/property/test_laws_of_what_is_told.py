@@ -25,6 +25,7 @@ from tests.support.generated_events import delivered, full_happenings
 from tests.support.generated_models import full_models, lateness_ms
 from tests.support.shrunk_cases import tried_on_shrunk_cases
 from worker.contracts.instants import parse_instant
+from worker.pipeline import CacheBudget
 
 Json = dict[str, Any]
 SLOW = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -57,7 +58,7 @@ def test_law_2_rounds_and_restarts_change_nothing_in_stream_time(case: Case) -> 
     whole.take(records)
     whole.fire()
     for restarts in (True, False):
-        parts = StoredPartition([model], options_for(publish_tiers=True, cache_contacts=1))
+        parts = StoredPartition([model], options_for(publish_tiers=True, budget=CacheBudget(0)))
         for some in case.rounds(records):
             parts.take(some)
             parts.fire()
@@ -74,7 +75,7 @@ def test_law_2_rounds_and_restarts_change_nothing_by_the_wall_clock(case: Case, 
     records = records_of(case.arrived)
     whole = StoredPartition([model], options_for("wall", publish_tiers=True))
     whole.take(records)
-    parts = StoredPartition([model], options_for("wall", publish_tiers=True, cache_contacts=1))
+    parts = StoredPartition([model], options_for("wall", publish_tiers=True, budget=CacheBudget(0)))
     for some in case.rounds(records):
         parts.take(some)
         handled = some[-1].offset + 1 if some else 0

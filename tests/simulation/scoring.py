@@ -50,6 +50,8 @@ _FADING: dict[str, Any] = {
     "qualify": {"when": {"score": {"at_least": 30}}, "rearm": {"score": {"less_than": 15}}},
 }
 
+_A_CONTACT_BYTES = 4_000  # in memory, under both models
+
 
 @cache
 def models() -> tuple[Model, ...]:
@@ -64,7 +66,7 @@ def _settings(guarantee: str, time: str, contacts: int, instance_id: str) -> Set
             "LEADSCORE_BROKERS": "simulated:1",
             "LEADSCORE_GUARANTEE": guarantee,
             "LEADSCORE_TIME": time,
-            "LEADSCORE_CACHE_CONTACTS": str(contacts),
+            "LEADSCORE_CACHE_BYTES": str(contacts * _A_CONTACT_BYTES),
             "LEADSCORE_SESSION_TIMEOUT": "2s",
             "LEADSCORE_ERASURE_KEY": "a key of thirty-two bytes, or so",
             **({"LEADSCORE_INSTANCE_ID": instance_id} if instance_id else {}),
@@ -77,14 +79,9 @@ def settings_for(plan: Plan, instance_id: str = "") -> Settings:
     return _settings(plan.guarantee, plan.time, plan.cache, instance_id)
 
 
-@cache
-def _pipeline(guarantee: str, time: str, contacts: int) -> Pipeline:
-    return scoring_pipeline(_settings(guarantee, time, contacts, ""), models())
-
-
 def pipeline_for(plan: Plan) -> Pipeline:
-    """Return the real scoring, as a worker in *plan* wires it."""
-    return _pipeline(plan.guarantee, plan.time, plan.cache)
+    """Return the real scoring, as a worker in *plan* wires it: each has a budget of its own for contacts in memory."""
+    return scoring_pipeline(_settings(plan.guarantee, plan.time, plan.cache, ""), models())
 
 
 def event_bytes(event_id: str, contact: str, kind: str, at_ms: int) -> bytes:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from worker.clock import cpu_seconds
 from worker.contracts.event import Event
 from worker.contracts.event_decoding import decode_event
-from worker.pipeline import PARTITION_KEY, Partition, PipelineOptions, Topics
+from worker.pipeline import PARTITION_KEY, CacheBudget, Partition, PipelineOptions, Topics
 from worker.scoring.codec import decode_contact, encode_contact
 from worker.scoring.history import History, pack_id
 from worker.scoring.matching import Matcher, Trace
@@ -61,7 +61,7 @@ def drain_core(
     records: Sequence[CoreRecord],
     *,
     round_events: int,
-    cache_contacts: int = 50_000,
+    budget: CacheBudget | None = None,
     beside: Sequence[Model] = (),
     publish_tiers: bool = False,
     scores: str = "",
@@ -70,7 +70,7 @@ def drain_core(
     """Drive one partition over *records* in rounds of *round_events*, under *model* and those *beside* it."""
     models = (model, *beside)
     store = DictStore()
-    options = PipelineOptions(time="stream", clamp=False, cache_contacts=cache_contacts, publish_tiers=publish_tiers)
+    options = PipelineOptions(time="stream", clamp=False, budget=budget or CacheBudget(), publish_tiers=publish_tiers)
     topics = TOPICS._replace(scores=scores)
     partition = Partition(topics=topics, partition=0, partitions=1, models=models, options=options, row=None)
     read_back = _ReadBack(models) if reads_back else None

@@ -52,6 +52,7 @@ class CountingPartition:
         self.newest_ms: int | None = None
         self.pending = 0
         self.has_transitions = False
+        self.memory_is_short = False
         self.carries_over_from: bytes | None = None  # counting has no versions
         self._output_topic = output_topic
         self._has_timers = has_timers
@@ -142,8 +143,14 @@ class CountingPartition:
         self.has_transitions = False
         return closed
 
+    @property
+    def is_short_of_memory(self) -> bool:
+        return self.memory_is_short and self.pending > 0
+
     def settled(self) -> None:
         self._in_flight = {}
+
+    def close(self) -> None: ...
 
     def _publish(self, key: bytes, value: bytes) -> None:
         self._outputs.append(Output(self._output_topic, self.partition, key, value, [("content-type", b"text/plain")]))

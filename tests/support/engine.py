@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from worker.export import ScoreLine, score_lines, transition_line
-from worker.pipeline import PARTITION_KEY, Output, Partition, PipelineOptions, Topics
+from worker.pipeline import PARTITION_KEY, CacheBudget, Output, Partition, PipelineOptions, Topics
 from worker.replay import replay_lines
 from worker.scoring.codec import body_of, decode_contact
 from worker.scoring.contact import Contact
@@ -100,7 +100,7 @@ class RestartedPartition:
     def start(self) -> Partition:
         """Return the partition as it comes up from what is stored."""
         (row,) = self._get_many([PARTITION_KEY])
-        options = PipelineOptions(time="stream", clamp=False, cache_contacts=1)
+        options = PipelineOptions(time="stream", clamp=False, budget=CacheBudget(0))
         return Partition(
             topics=TOPICS,
             partition=0,

@@ -10,9 +10,9 @@ from typing import Any
 
 from tests.support.slots import slot_names
 
-CACHED = frozenset({"_head", "_update_bytes", "dropped_keys", "fit"})
+CACHED = frozenset({"_head", "_update_bytes", "dropped_keys", "fit", "ids"})
 """What an object knows only to be quick, or says once."""
-UNORDERED = frozenset({"attributes", "attribute_dates", "ids"})
+UNORDERED = frozenset({"attributes", "attribute_dates"})
 """Names of what has no order; that of other dictionaries counts, sums depend on it."""
 
 

@@ -18,7 +18,7 @@ from tests.support.engine import TOPICS, EngineRecord
 from tests.support.frozen import frozen
 from worker.contracts.instants import parse_instant
 from worker.export import score_lines
-from worker.pipeline import PARTITION_KEY, Output, Partition, PipelineOptions
+from worker.pipeline import PARTITION_KEY, CacheBudget, Output, Partition, PipelineOptions
 from worker.pipeline.told import status_name
 from worker.scoring.codec import body_of, decode_contact, fire_of
 from worker.scoring.contact import Contact, ModelState
@@ -45,13 +45,13 @@ def options_for(
     *,
     publish_tiers: bool = False,
     emit_since: int | None = None,
-    cache_contacts: int = 1 << 30,
+    budget: CacheBudget | None = None,
 ) -> PipelineOptions:
     """Return how a case is run."""
     return PipelineOptions(
         time=time,
         clamp=False,
-        cache_contacts=cache_contacts,
+        budget=budget or CacheBudget(),
         publish_tiers=publish_tiers,
         emit_since_ms=emit_since,
         erasure_key=ERASURE_KEY,

@@ -41,7 +41,7 @@ class _Run:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._next = 0
-        options = PipelineOptions(time="stream", clamp=False, cache_contacts=1 << 62)
+        options = PipelineOptions(time="stream", clamp=False)
         self._partition = Partition(
             topics=_TOPICS, partition=0, partitions=1, models=(model,), options=options, row=None
         )

@@ -8,10 +8,12 @@ from worker.errors import StateError
 from worker.pipeline.graves import contact_of_grave, grave_key
 from worker.scoring.codec import decode_contact, fence_of
 from worker.scoring.contact import NO_FENCE, TYPICAL_BYTES, Contact
+from worker.scoring.footprint import memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from worker.pipeline.budget import CacheBudget
     from worker.pipeline.inputs import GetMany
     from worker.scoring.carry_over import Lineage
     from worker.scoring.matching import Matcher
@@ -27,11 +29,12 @@ class ContactCache:
     """
 
     __slots__ = (
+        "_budget",
         "_erasure_key",
-        "_limit",
         "_matchers",
         "_models",
         "_where",
+        "bytes",
         "contacts",
         "dirty",
         "dirty_bytes",
@@ -44,7 +47,7 @@ class ContactCache:
         self,
         models: Sequence[Model],
         matchers: Sequence[Matcher],
-        limit: int,
+        budget: CacheBudget,
         *,
         erasure_key: bytes,
         has_graves: bool,
@@ -53,11 +56,12 @@ class ContactCache:
         self._where = where  # for messages
         self._models = models
         self._matchers = matchers
-        self._limit = limit
+        self._budget = budget
         self._erasure_key = erasure_key
         self.has_graves = has_graves  # whether any contact was ever erased: only then is a grave looked for
         self.lineage: Lineage | None = None  # earlier versions of models under which values may still be written
         self.contacts: dict[bytes, Contact] = {}
+        self.bytes = 0  # counted for them
         self.dirty: dict[bytes, Contact] = {}
         self.dirty_bytes = 0  # about what the changed contacts will take when they are written
         self.in_flight: dict[bytes, Contact] = {}
@@ -84,6 +88,12 @@ class ContactCache:
                     contacts[key] = Contact(len(self._models))
             if graves:
                 self._heed_graves(missing, graves)
+            more = 0
+            for key in missing:
+                contact = contacts[key]
+                contact.memory_bytes = memory_bytes(contact)
+                more += contact.memory_bytes
+            self._count(more)
         except StateError as error:
             raise StateError(**error.fields | {"where": f"{self._where}, {error.fields['where']}"}) from None
         except Exception as error:  # noqa: BLE001 - whatever decoding stumbles over, a restart would stumble over it too
@@ -115,6 +125,16 @@ class ContactCache:
             self.dirty[key] = contact
             self.dirty_bytes += max(TYPICAL_BYTES, contact.size_bytes)
 
+    def _count(self, more: int) -> None:
+        self.bytes += more
+        self._budget.count(self, more)
+
+    def weigh(self, contact: Contact) -> None:
+        """Count anew what *contact* takes, which has been written."""
+        now = memory_bytes(contact)
+        self._count(now - contact.memory_bytes)
+        contact.memory_bytes = now
+
     def close_round(self) -> dict[bytes, Contact]:
         """Return the changed contacts; they are in flight until `settle`."""
         closed = self.in_flight = self.dirty
@@ -123,15 +143,37 @@ class ContactCache:
         return closed
 
     def settle(self) -> None:
-        """Take note that what was in flight is stored, and drop what is beyond the limit."""
+        """Take note that what was in flight is stored: it may leave memory again, after all that was written before."""
         contacts = self.contacts
         for key in self.in_flight:
             contacts[key] = contacts.pop(key)
         self.in_flight = {}
-        too_many = len(contacts) - self._limit
-        if too_many > 0:
-            for key in [key for key, contact in contacts.items() if not contact.is_dirty][:too_many]:
-                del contacts[key]
+        self._budget.reclaim()
+
+    def shed(self, wanted: int) -> None:
+        """Let go of *wanted* bytes of contacts that may leave, or of all of these."""
+        in_flight = self.in_flight
+        freed = 0
+        gone = []
+        for key, contact in self.contacts.items():
+            if freed >= wanted:
+                break
+            if not contact.is_dirty and key not in in_flight:
+                freed += contact.memory_bytes
+                gone.append(key)
+        for key in gone:
+            del self.contacts[key]
+        self._count(-freed)
+
+    def drop(self, key: bytes) -> None:
+        """Let go of the contact of *key*, which nothing has changed."""
+        self._count(-self.contacts.pop(key).memory_bytes)
+
+    def close(self) -> None:
+        """Let go of everything and give its bytes back."""
+        self._budget.leave(self, self.bytes)
+        self.bytes = self.dirty_bytes = 0
+        self.contacts, self.dirty, self.in_flight = {}, {}, {}
 
 
 def _damaged(where: str, error: Exception) -> StateError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from typing import Literal, NamedTuple, Protocol
 
 from worker.contracts.headers import Headers
+from worker.pipeline.budget import CacheBudget
 from worker.pipeline.flood import WINDOW
 
 _CHECK_BYTES = 8
@@ -69,7 +70,9 @@ class PipelineOptions:
     time: Literal["wall", "stream"] = "wall"
     grace_ms: int = 5_000
     max_skew_ms: int = 300_000
-    cache_contacts: int = 50_000
+    budget: CacheBudget = field(
+        default_factory=CacheBudget
+    )  # of contacts in memory; shared by all that get these options
     epoch: int = 0  # of the source topic, for a partition that is new; afterwards the stored one counts
     dlq_limit: int = WINDOW  # refused among as many records in a row at which a partition still goes on
     clamp: bool = True  # False where records have no timestamps of their own (a file)

@@ -29,12 +29,12 @@ def scanned_for(older: Collection[str], dropped: Collection[str]) -> list[str]:
     return sorted(older) + [_DROPPED + name for name in sorted(dropped)]
 
 
-def forget(contact: Contact, dropped: Collection[str]) -> bool:
+def forget(contact: Contact, dropped: frozenset[str]) -> bool:
     """Remove the states of *dropped* models from *contact*; whether there were any."""
-    found = [name for name in dropped if name in contact.others]
-    for name in found:
-        del contact.others[name]
-    return bool(found)
+    if dropped.isdisjoint(contact.others):
+        return False
+    contact.others = {name: state for name, state in contact.others.items() if name not in dropped}
+    return True
 
 
 def left_behind(row: PartitionRow | None, models: Sequence[Model]) -> list[bytes]:

@@ -103,7 +103,7 @@ class Partition:
         self._cache = ContactCache(
             self._models,
             matchers,
-            options.cache_contacts,
+            options.budget,
             erasure_key=options.erasure_key,
             has_graves=get_many is not None and get_many([GRAVES_KEY])[0] is not None,
             where=self._where,
@@ -152,6 +152,16 @@ class Partition:
         """Contacts whose decoded state is in memory."""
         return len(self._cache.contacts)
 
+    @property
+    def cached_bytes(self) -> int:
+        """Estimate of the memory that they take."""
+        return self._cache.bytes
+
+    @property
+    def is_short_of_memory(self) -> bool:
+        """Whether the open round had better end, since what rounds hold in memory is more than the budget."""
+        return self.pending > 0 and self._options.budget.is_exceeded
+
     # ---- records
 
     def fold(self, records: Sequence[Record], get_many: GetMany) -> None:
@@ -191,6 +201,7 @@ class Partition:
             self.next_offset = given[-1].offset + 1
         if self._options.time == "wall":
             self._advance_time(self._intake.record_ms - self._options.grace_ms)
+        self._options.budget.reclaim()
 
     def _take_all(self, matched: Sequence[Matched]) -> None:
         taken = iter(matched)
@@ -300,6 +311,7 @@ class Partition:
             if is_stale:
                 self._effects.stale_due.append(DueChange(entry.key, entry.at_ms, None))
             self._fire_contact(entry.key, contact, None, is_woken=not is_stale)
+        self._options.budget.reclaim()
 
     def _fire_contact(self, key: bytes, contact: Contact, until_ms: int | None, *, is_woken: bool) -> None:
         """Handle what is due for *contact*; one that was woken is written again, so that its place in the due index moves on."""
@@ -346,11 +358,11 @@ class Partition:
             else:
                 is_changed = bool(contact.carried)
             if is_changed:
-                contact.carried = []
+                contact.carried = ()
                 contact.revision += 1
                 self._cache.touch(key, contact)
             elif not contact.is_dirty:
-                del self._cache.contacts[key]  # a million of them would fill the memory
+                self._cache.drop(key)  # a million of them would fill the memory
         if keys:
             self._carried_to = keys[-1]
         if is_last:
@@ -419,6 +431,7 @@ class Partition:
             closed.puts[GRAVES_KEY] = pack_header(Fence(self._epoch, self.next_offset, self._revision), None)
         for key, contact in self._cache.close_round().items():
             self._closing.write(key, contact, closed)
+            self._cache.weigh(contact)
         self._write_rows(closed)
         closed.deletes += self._left_behind
         self._left_behind = []
@@ -460,3 +473,7 @@ class Partition:
         self._left_behind += self._unneeded
         self._unneeded = []
         self._cache.settle()
+
+    def close(self) -> None:
+        """Let go of everything in memory; the partition is used no more."""
+        self._cache.close()

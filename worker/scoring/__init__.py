@@ -9,6 +9,6 @@ In reading order:
 - From a fold to a score, and to sales: `reading`, `latch`, `qualification`.
 - When time alone changes something: `curve`, `due`.
 - Why, and what next: `explain`, `next_steps`.
-- What lasts: `codec`, `fold_codec`, `trace_codec`, `size`, `carry_over`.
+- What lasts: `codec`, `fold_codec`, `trace_codec`, `size`, `footprint`, `carry_over`.
 - Model files: `file`, `model_file`, `lint`.
 """

@@ -19,7 +19,7 @@ from worker.scoring.limits import Rolling
 from worker.scoring.matching import Given, Matcher, Trace
 from worker.scoring.model import Model
 from worker.scoring.reading import left
-from worker.scoring.state import Adjustment, Extras, Fold, RuleState
+from worker.scoring.state import Adjustment, Fold, RuleState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -97,9 +97,9 @@ class _Passage:
         new.is_scored = old.is_scored
         new.last_activity_ms = old.last_activity_ms
         self._carry_attributes(old, new)
-        for index, extras in old.extras.items():
-            if index in self._groups:
-                new.extras[self._groups[index]] = extras.copy()
+        new.extras = {
+            self._groups[index]: extras.copy() for index, extras in old.extras.items() if index in self._groups
+        }
         new.adjustments = tuple(
             Adjustment(self._groups[one.group], one.points, one.expires_ms)
             for one in old.adjustments
@@ -130,7 +130,7 @@ class _Passage:
         if before.decay != after.decay:
             _convert(before, after, new, at_ms)
         if before.once_per != after.once_per:
-            new.keys = {0: None} if old.keys and after.once_per == () else None
+            new.keys = [0] if old.keys and after.once_per == () else None
         if after.limit is None or not _remembers_alike(before, after):
             new.times = None
         if self._new.seen_kept.get(after.index) is None:
@@ -145,7 +145,7 @@ class _Passage:
             if target is None:
                 continue
             if self._new.drains[target] is not None:
-                new.pools[target] = pool.copy()
+                new.pools = {**new.pools, target: pool.copy()}
                 continue
             drain = self._old.drains[index]
             left = 0.0 if drain is None else pool.left(drain, at_ms)
@@ -216,9 +216,10 @@ def _fill_pool(model: Model, fold: Fold, group: int, at_ms: int) -> None:
         if model.rules[index].group == group and state.value:
             points += state.value
             state.value = 0.0
-    extras: Extras | None = fold.extras.pop(group, None)
+    extras = fold.extras.get(group)
     if extras is not None:
         points += extras.positive + extras.penalties + extras.deducted
+        fold.extras = {index: one for index, one in fold.extras.items() if index != group}
     points += sum(one.points for one in fold.adjustments if one.group == group and one.expires_ms > at_ms)
     fold.adjustments = tuple(one for one in fold.adjustments if one.group != group)
     drain = model.drains[group]

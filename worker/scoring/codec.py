@@ -132,22 +132,24 @@ def decode_contact(
     contact.fence = fence_of(value)
     contact.stored_fire_ms = fire_of(value)
     contact.size_bytes = len(value)
-    contact.others = _decode_models(body_of(value))
-    erased = contact.others.pop(_ERASED, None)
+    states = _decode_models(body_of(value))
+    erased = states.pop(_ERASED, None)
     if erased is not None:
         contact.erased_ms = _decode_instant(erased)
     for index, model in enumerate(models):
-        raw = contact.others.pop(model.name, None)
+        raw = states.pop(model.name, None)
         if raw is None:
             continue
         packed = _decode_state(raw)
         if packed[0] == model.version:
             contact.models[index] = _unpack_state(model, matchers[index], packed)
         elif lineage is not None and (older := lineage.find(model, packed[0])) is not None:
-            contact.carried.append(index)
+            contact.carried += (index,)
             contact.models[index] = lineage.carry(model, older, _unpack_state(older.model, older.matcher, packed))
         else:
             _refuse_other_version(model, packed[0])
+    if states:
+        contact.others = states
     return contact
 
 
@@ -213,7 +215,8 @@ def _unpack_state(model: Model, matcher: Matcher, packed: list[Any]) -> ModelSta
         history.base = unpack_fold(model, base, newest_ms)
     if codes:
         _unpack_journal(matcher, history, newest_ms, (ids, ages, codes, keys))
-    history.late_ids = late_ids or []
+    if late_ids:
+        history.late_ids = tuple(late_ids)
     if latch is not None:
         state.latch = msgspec.convert(latch, Latch)
     state.evaluated_ms = None if evaluated is None else newest_ms - evaluated

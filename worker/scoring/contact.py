@@ -9,6 +9,8 @@ from worker.scoring.history import History
 from worker.scoring.latch import Latch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import msgspec
 
 UNKNOWN_MS = -1
@@ -28,6 +30,8 @@ class Fence(NamedTuple):
 
 
 NO_FENCE = Fence(0, -1, 0)
+_NO_OTHERS: Mapping[str, msgspec.Raw] = {}
+"""Shared by all contacts that have none, which are most."""
 
 
 class ModelState:
@@ -54,6 +58,7 @@ class Contact:
         "erased_ms",
         "is_buried",
         "is_dirty",
+        "memory_bytes",
         "models",
         "offset",
         "others",
@@ -64,12 +69,13 @@ class Contact:
 
     def __init__(self, models: int) -> None:
         self.models: list[ModelState | None] = [None] * models
-        self.others: dict[str, msgspec.Raw] = {}  # states of models that are not loaded, as they were
+        self.others = _NO_OTHERS  # states of models that are not loaded, as they were; replaced, never changed in place
         self.epoch, self.offset, self.revision = NO_FENCE
         self.stored_fire_ms: int | None = None  # its place in the due index as last written
         self.is_dirty = False
         self.size_bytes = TYPICAL_BYTES  # of its value as last stored
-        self.carried: list[int] = []  # models whose state was written by an earlier version of theirs
+        self.memory_bytes = 0  # what is counted for it in memory
+        self.carried: tuple[int, ...] = ()  # models whose state was written by an earlier version of theirs
         self.erased_ms: int | None = None  # event time of its last erasure: what is not newer has no effect
         self.is_buried = False  # the open round has erased it
 

@@ -9,7 +9,7 @@ from worker.scoring.decay import Expire, Linear
 from worker.scoring.fit import fit_of
 from worker.scoring.inactivity import advance, reset_group
 from worker.scoring.once import KEYS_KEPT
-from worker.scoring.state import Adjustment
+from worker.scoring.state import FEW_KEYS, Adjustment
 
 if TYPE_CHECKING:
     from worker.scoring.decay import Dated
@@ -159,12 +159,18 @@ def _remember_instant(model: Model, rule: Rule, state: RuleState, at_ms: int) ->
 def _remember_key(state: RuleState, key: int) -> int:
     """Remember a once-key; return how many older ones went for it."""
     dropped = 0
-    if state.keys is None:
-        state.keys = {}
-    elif len(state.keys) >= KEYS_KEPT:
-        del state.keys[next(iter(state.keys))]
-        dropped = 1
-    state.keys[key] = None
+    keys = state.keys
+    if keys is None:
+        state.keys = [key]
+    elif isinstance(keys, list):
+        keys.append(key)
+        if len(keys) > FEW_KEYS:
+            state.keys = dict.fromkeys(keys)
+    else:
+        if len(keys) >= KEYS_KEPT:
+            del keys[next(iter(keys))]
+            dropped = 1
+        keys[key] = None
     return dropped
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.scoring.inactivity import next_step
 from worker.scoring.limits import Rolling
-from worker.scoring.state import Adjustment, Extras, Fold, Pool, RuleState
+from worker.scoring.state import FEW_KEYS, Adjustment, Extras, Fold, RuleState
 from worker.scoring.trace_codec import pack_value, unpack_value
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def unpack_fold(model: Model, packed: list[Any], newest_ms: int) -> Fold:
     fold.last_activity_ms = None if idle is None else newest_ms - idle
     fold.next_step_ms = next_step(model, fold.last_activity_ms, fold.at_ms)
     for index, *points in extras or ():
-        fold.extras[index] = Extras(*(0.0 if one is None else float(one) for one in points))
+        fold.extras = {**fold.extras, index: Extras(*(0.0 if one is None else float(one) for one in points))}
     for index, reference, value, awarded, count, last in pools or ():
-        pool = fold.pools[index] = Pool()
+        pool = fold.pool(index)
         pool.reference_ms, pool.value, pool.awarded = newest_ms - reference, float(value), float(awarded)
         pool.count, pool.last_ms = count, newest_ms - last
     fold.adjustments = tuple(
@@ -122,7 +122,8 @@ def _unpack_rule(model: Model, packed: list[Any], newest_ms: int) -> RuleState:
         state.value = float(value)
     state.reference_ms = 0 if reference is None else newest_ms - reference
     state.awarded = state.value if awarded is None else float(awarded)
-    state.keys = dict.fromkeys(keys) if keys else None
+    if keys:
+        state.keys = keys if len(keys) <= FEW_KEYS else dict.fromkeys(keys)
     if times and isinstance(model.rules[index].limit, Rolling):
         times = [newest_ms - ago for ago in times]
     state.times = times

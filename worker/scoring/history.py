@@ -26,6 +26,8 @@ WINDOW_EVENTS = 512
 """Events the journal holds at most; older ones go into the base."""
 LATE_IDS = 64
 """Late events whose ids are remembered."""
+_FEW_IDS = 12
+"""So many are looked through as fast as a set is asked, which takes as much memory as all the rest of a contact with few events."""
 _TRIM_LOT = 16
 """Events that have left the window go into the base so many at a time: what asks for the exact base trims first."""
 _UUID_LENGTH = 36
@@ -93,21 +95,28 @@ class History:
         self.instants: list[int] = []
         self.event_ids: list[Id] = []
         self.traces: list[Trace] = []
-        self.ids: set[Id] = set()
-        self.late_ids: list[int] = []  # hashed, oldest first
+        self.ids: list[Id] | set[Id] = self.event_ids  # to look an id up: the journal's own column while it is short
+        self.late_ids: tuple[int, ...] = ()  # hashed, oldest first
         self._update_bytes = 0  # of attribute values in the journal, as compact JSON
         self._head: Fold | None = None
 
     def restore(self, instants: list[int], event_ids: list[Id], traces: list[Trace]) -> None:
         """Take a journal that was stored."""
         self.instants, self.event_ids, self.traces = instants, event_ids, traces
-        self.ids = set(event_ids)
+        self.ids = event_ids if len(event_ids) <= _FEW_IDS else set(event_ids)
         self._update_bytes = sum(trace.update.size_bytes for trace in traces if trace.update is not None)
 
     @property
     def journal(self) -> list[Entry]:
         """The events kept, in order, for whoever looks at them one by one."""
         return list(map(Entry, self.instants, self.event_ids, self.traces))
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Events in the journal, and rules that have given something, in the base and again in the head."""
+        base, head = self.base, self._head
+        in_base = 0 if base is None else len(base.rules)
+        return len(self.instants), in_base + (in_base + 1 if head is None else len(head.rules))
 
     @property
     def newest_ms(self) -> int | None:
@@ -179,7 +188,8 @@ class History:
             instants.append(at_ms)
             self.event_ids.append(event_id)
             self.traces.append(trace)
-            self.ids.add(event_id)
+            if len(instants) > _FEW_IDS:
+                self._index_id(event_id)
             if trace.update is not None:
                 self._update_bytes += trace.update.size_bytes
             is_full = len(instants) > WINDOW_EVENTS or self._update_bytes > WINDOW_BYTES
@@ -200,19 +210,27 @@ class History:
         self.instants.insert(place, at_ms)
         self.event_ids.insert(place, event_id)
         self.traces.insert(place, trace)
-        self.ids.add(event_id)
+        if len(self.instants) > _FEW_IDS:
+            self._index_id(event_id)
         if trace.update is not None:
             self._update_bytes += trace.update.size_bytes
         self._head, gained = self._refold(model, place)
         return Accepted(gained, is_late=False, in_order=False, overflowed=self.trim(model))
+
+    def _index_id(self, event_id: Id) -> None:
+        """Make *event_id*, which the journal of more than a few events has, known to `ids`."""
+        ids = self.ids
+        if isinstance(ids, set):
+            ids.add(event_id)
+        else:
+            self.ids = set(self.event_ids)
 
     def _accept_late(self, model: Model, at_ms: int, event_id: Id, trace: Trace) -> bool:
         """Apply a late event on the base, at the base's instant but with its own for decay."""
         if self.base is None:
             self.base = Fold()
         forget_removed(self.base, self.instants[-1] - model.lateness_ms)
-        self.late_ids.append(hash64(unpack_id(event_id).encode()))
-        del self.late_ids[:-LATE_IDS]
+        self.late_ids = (*self.late_ids, hash64(unpack_id(event_id).encode()))[-LATE_IDS:]
         base_ms = self.base.at_ms
         # One that comes before the base's newest, or before all that the base has, is dated back.
         gained = apply(model, self.base, max(at_ms, base_ms), trace, own_ms=at_ms)
@@ -242,13 +260,22 @@ class History:
             if self.base is None:
                 self.base = Fold()
             base = self.base
-            for at_ms, event_id, trace in zip(instants[:gone], self.event_ids, self.traces, strict=False):
+            for at_ms, trace in zip(instants[:gone], self.traces, strict=False):
                 apply(model, base, at_ms, trace)
-                self.ids.discard(event_id)
                 if trace.update is not None:
                     self._update_bytes -= trace.update.size_bytes
-            del instants[:gone], self.event_ids[:gone], self.traces[:gone]
+            self._forget_ids(gone)
+            del instants[:gone], self.traces[:gone]
         return gone - left
+
+    def _forget_ids(self, gone: int) -> None:
+        """Take the ids of the first *gone* events out."""
+        ids, event_ids = self.ids, self.event_ids
+        if isinstance(ids, set):
+            ids.difference_update(event_ids[:gone])
+        del event_ids[:gone]
+        if len(event_ids) <= _FEW_IDS:
+            self.ids = event_ids
 
     def _gone_for_size(self, gone: int) -> int:
         """Return how many events must go, *gone* at least, for the attribute values of the others to fit the window."""
@@ -266,5 +293,5 @@ class History:
         kept = bisect_right(self.instants, at_ms)
         later = self.instants[kept:], self.event_ids[kept:], self.traces[kept:]
         self.base = self._head = None
-        self.late_ids = []
+        self.late_ids = ()
         self.restore(*later)

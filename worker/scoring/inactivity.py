@@ -118,8 +118,10 @@ def reset_group(model: Model, fold: Fold, group: int) -> None:
             kept.times = times
         else:
             del rules[index]
-    fold.extras.pop(group, None)
-    fold.pools.pop(group, None)
+    if group in fold.extras:
+        fold.extras = {index: extras for index, extras in fold.extras.items() if index != group}
+    if group in fold.pools:
+        fold.pools = {index: pool for index, pool in fold.pools.items() if index != group}
     if fold.adjustments:
         fold.adjustments = tuple(one for one in fold.adjustments if one.group != group)
 

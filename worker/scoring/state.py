@@ -27,6 +27,14 @@ def scaled(points: float, factor: float) -> float:
     return max(-MOST_POINTS, min(MOST_POINTS, points * factor))
 
 
+FEW_KEYS = 8
+"""Once-keys of a rule that are kept in a list: it takes a third of the memory of a dictionary, and is looked through as fast."""
+_NO_EXTRAS: Mapping[int, Extras] = {}
+_NO_POOLS: Mapping[int, Pool] = {}
+_NO_ATTRIBUTES: Mapping[str, Any] = {}
+_NO_DATES: Mapping[str, int] = {}
+
+
 class RuleState:
     """What a rule has given to one contact."""
 
@@ -39,7 +47,9 @@ class RuleState:
         self.value = 0.0  # what was left at reference_ms; idleness scales it; of dated lots their sum; 0 in a pool
         self.reference_ms = 0
         self.lots: Lots | None = None  # of a rule whose decay keeps dated lots
-        self.keys: dict[int, None] | None = None  # once-keys, oldest first
+        self.keys: list[int] | dict[int, None] | None = (
+            None  # once-keys, oldest first; a dictionary when more than a few
+        )
         self.times: list[int] | None = None  # what the rule's limit remembers; survives a reset
         self.seen: list[int] | None = None  # newest award instants, where a `seen` asks for them
 
@@ -182,11 +192,12 @@ class Fold:
         self.last_activity_ms: int | None = None
         self.next_step_ms = NEVER_MS  # the soonest inactivity step after at_ms
         self.rules: dict[int, RuleState] = {}  # in rule order: sums of doubles must not depend on history
-        self.extras: dict[int, Extras] = {}  # by group index
-        self.pools: dict[int, Pool] = {}  # by group index
+        # Most contacts have none of the following: these share what is empty, so it is replaced, never changed in place.
+        self.extras = _NO_EXTRAS  # by group index
+        self.pools = _NO_POOLS  # by group index
         self.adjustments: tuple[Adjustment, ...] = ()  # those that expire, in the order given
-        self.attributes: Mapping[str, Any] = {}  # by top-level name; replaced, never changed in place
-        self.attribute_dates: Mapping[str, int] = {}  # event time of the last write; removed names too
+        self.attributes = _NO_ATTRIBUTES  # by top-level name
+        self.attribute_dates = _NO_DATES  # event time of the last write; removed names too
         self.fit: Fit | None = None  # what the fit rules give for these attributes; None: not computed yet
         self.dropped_keys = 0  # once-keys that went because a rule had too many, since this object was made
 
@@ -198,8 +209,9 @@ class Fold:
         new.last_activity_ms = self.last_activity_ms
         new.next_step_ms = self.next_step_ms
         new.rules = {index: rule.copy() for index, rule in self.rules.items()}
-        new.extras = {index: extras.copy() for index, extras in self.extras.items()}
-        new.pools = {index: pool.copy() for index, pool in self.pools.items()}
+        extras, pools = self.extras, self.pools
+        new.extras = {index: one.copy() for index, one in extras.items()} if extras else _NO_EXTRAS
+        new.pools = {index: one.copy() for index, one in pools.items()} if pools else _NO_POOLS
         new.adjustments = self.adjustments
         new.attributes = self.attributes
         new.attribute_dates = self.attribute_dates
@@ -224,12 +236,14 @@ class Fold:
         """Return the extras of group *index*, made when there are none yet."""
         extras = self.extras.get(index)
         if extras is None:
-            extras = self.extras[index] = Extras()
+            extras = Extras()
+            self.extras = {**self.extras, index: extras}
         return extras
 
     def pool(self, index: int) -> Pool:
         """Return the pool of group *index*, made when there is none yet."""
         pool = self.pools.get(index)
         if pool is None:
-            pool = self.pools[index] = Pool()
+            pool = Pool()
+            self.pools = {**self.pools, index: pool}
         return pool

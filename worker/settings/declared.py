@@ -138,10 +138,15 @@ class Settings:
         "rocksdb://./state",
         "Where state is kept between restarts: a directory of each process's own, or a Redis that all of them share.",
     )
-    cache_contacts: int = _scoring(
-        kinds.between(kinds.INTEGER, 0, 10_000_000),
-        "50000",
-        "Contacts whose decoded state stays in memory, per partition.",
+    cache_bytes: int = _scoring(
+        kinds.between(kinds.SIZE, 0, 1 << 40),
+        "96MiB",
+        "Memory for decoded contacts, of all partitions of this process together; rounds end early where they need more.",
+    )
+    rocksdb_bytes: int = _scoring(
+        kinds.between(kinds.SIZE, 8 << 20, 1 << 40),
+        "96MiB",
+        "Memory of RocksDB, of all partitions of this process together: a third for what is not written out yet, the rest caches files.",
     )
     erasure_key: Secret | None = _scoring(
         kinds.secret(16, 64),
@@ -177,6 +182,11 @@ class Settings:
         kinds.between(kinds.INTEGER, 0, 1_000),
         "200",
         "Refused records among 1,000 in a row at which a partition still goes on; above, it stops. 1000: no limit.",
+    )
+    fetch_bytes: int = _delivery(
+        kinds.between(kinds.SIZE, 65_536, 1 << 30),
+        "16MiB",
+        "Bytes of records, as the brokers hold them, that one answer of a broker may bring.",
     )
     low_latency: bool = _delivery(
         kinds.FLAG, "false", "End a round 20 ms after its first transition; costs CPU, halves the delay of transitions."

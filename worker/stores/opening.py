@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from worker.stores.base import ContactStore
 
 
-def open_store(url: str, *, app_id: str = "lead-scoring", redis: RedisAccess | None = None) -> ContactStore:
+def open_store(
+    url: str, *, app_id: str = "lead-scoring", redis: RedisAccess | None = None, rocksdb_bytes: int = 96 << 20
+) -> ContactStore:
     """
     Return the store that *url* names, with no partition open yet and nothing written.
 
@@ -23,6 +25,7 @@ def open_store(url: str, *, app_id: str = "lead-scoring", redis: RedisAccess | N
             ``redis://user@host:6379/0``, ``rediss://`` alike (TLS), or ``redis+unix:///path/of/socket?db=0``.
         app_id: Whose state it is. State of another app id is refused or not seen, since its changelog is another topic.
         redis: Password, certificates and patience, for Redis.
+        rocksdb_bytes: Memory of RocksDB for all partitions together.
 
     Raises:
         ConfigError: no such kind of store, its path cannot be a directory, or a certificate cannot be used.
@@ -33,7 +36,7 @@ def open_store(url: str, *, app_id: str = "lead-scoring", redis: RedisAccess | N
     if scheme == "rocksdb" and rest:
         from worker.stores.rocksdb import RocksDbStore  # noqa: PLC0415  a 15 MB library that memory:// does not need
 
-        return RocksDbStore(Path(rest), app_id=app_id)
+        return RocksDbStore(Path(rest), app_id=app_id, memory_bytes=rocksdb_bytes)
     if scheme in SERVER_SCHEMES:
         from worker.stores.redis import RedisStore  # noqa: PLC0415  as above
 

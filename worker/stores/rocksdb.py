@@ -46,13 +46,14 @@ class RocksDbStore:
         directory: Path,
         *,
         app_id: str = "lead-scoring",
+        memory_bytes: int = 96 << 20,
         purge_after_ms: tuple[int, int] = (DELETED_MS, REPLACED_MS),
     ) -> None:
         self._directory = directory
         self._purge_after_ms = purge_after_ms
         self._app_id = app_id.encode()
         self._lock = DirectoryLock(directory, app_id)
-        self._budgets = Budgets()
+        self._budgets = Budgets(memory_bytes)
         self._partitions: dict[int, Database] = {}
 
     def open(self, partition: int) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import rocksdict
 
-BLOCK_CACHE_BYTES = 64 << 20
-"""Blocks, indexes and filters of all partitions together."""
+WRITE_BUFFERS_SHARE = 3
+"""One part of so many is for the memtables of all partitions, above which the fullest is written out early; the others are for blocks,
+indexes and filters."""
 WRITE_BUFFER_BYTES = 16 << 20
-"""One partition's memtable."""
-ALL_WRITE_BUFFERS_BYTES = 64 << 20
-"""All memtables together; above it the fullest is written out early."""
+"""One partition's memtable at most."""
 BLOOM_BITS = 10
 """Per key: about 1 % of look-ups of absent keys (new contacts) read a block in vain."""
 OPEN_FILES = 256
@@ -17,11 +16,12 @@ OPEN_FILES = 256
 
 
 class Budgets:
-    """The cache and the write buffer limit that all databases of one store share."""
+    """The cache and the write buffer limit that all databases of one store share: *memory_bytes* together."""
 
-    def __init__(self) -> None:
-        self._cache = rocksdict.Cache(BLOCK_CACHE_BYTES)
-        self._write_buffers = rocksdict.WriteBufferManager(ALL_WRITE_BUFFERS_BYTES, allow_stall=False)
+    def __init__(self, memory_bytes: int) -> None:
+        write_buffers = memory_bytes // WRITE_BUFFERS_SHARE
+        self._cache = rocksdict.Cache(memory_bytes - write_buffers)
+        self._write_buffers = rocksdict.WriteBufferManager(write_buffers, allow_stall=False)
 
     def options(self) -> rocksdict.Options:
         """Return the options to open one partition with."""

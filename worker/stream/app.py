@@ -16,7 +16,7 @@ from yarl import URL
 from worker.errors import RestartRequired
 from worker.kafka.aiokafka_private import limit_batches
 from worker.metrics import Metrics
-from worker.pipeline import Partition, PipelineOptions, Topics, due_of, fence_fields
+from worker.pipeline import CacheBudget, Partition, PipelineOptions, Topics, due_of, fence_fields
 from worker.pipeline.graves import grave_key_of
 from worker.stores import ContactStore, open_store
 from worker.stores.faust_store import table_options
@@ -141,7 +141,10 @@ def create_app(
     app.die = die_by_name(parts.die, settings.instance_id, app.has_lost_its_name)
     app.metrics = metrics or Metrics()
     app.contacts = parts.store or open_store(
-        settings.store, app_id=settings.app_id, redis=RedisAccess.from_settings(settings)
+        settings.store,
+        app_id=settings.app_id,
+        redis=RedisAccess.from_settings(settings),
+        rocksdb_bytes=settings.rocksdb_bytes,
     )
     app.lease = Lease(settings.session_timeout_ms / 1000)
     app.delivery = LeasedDelivery(parts.wrap_delivery(_delivery(app, settings)), app.lease)
@@ -172,7 +175,7 @@ def scoring_pipeline(settings: Settings, models: tuple[Model, ...]) -> Pipeline:
         time=settings.time,
         max_skew_ms=settings.max_skew_ms,
         dlq_limit=settings.dlq_limit,
-        cache_contacts=settings.cache_contacts,
+        budget=CacheBudget(settings.cache_bytes),
         publish_tiers=settings.publish_tiers,
         publish_model_changes=settings.publish_model_changes,
         emit_since_ms=settings.emit_since_ms,

@@ -96,5 +96,6 @@ class Observer:
                 cached = getattr(one.scoring, "cached_contacts", None)
                 if cached is not None:
                     self._metrics.set(catalogue.CACHED_CONTACTS, cached, **place)
+                    self._metrics.set(catalogue.CACHED_BYTES, getattr(one.scoring, "cached_bytes", 0), **place)
                 found[one.number] = lag
         return found

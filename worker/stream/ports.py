@@ -36,6 +36,10 @@ class PartitionLike(Protocol):
         """Estimate of what the open round will write."""
 
     @property
+    def is_short_of_memory(self) -> bool:
+        """Whether the open round had better end, so that what it holds may leave memory."""
+
+    @property
     def has_transitions(self) -> bool:
         """Whether a transition waits in the open round."""
 
@@ -74,6 +78,9 @@ class PartitionLike(Protocol):
 
     def settled(self) -> None:
         """Hear that the last drained round is durable and in the store."""
+
+    def close(self) -> None:
+        """Let go of everything in memory."""
 
 
 MakePartition = Callable[[int, int, bytes | None, GetMany], PartitionLike]

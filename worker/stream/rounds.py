@@ -144,7 +144,7 @@ class OwnedPartition:
         """
         limits = self._shared.limits
         room = (limits.events_catching_up if self.is_catching_up else limits.events) - self.scoring.pending
-        if room <= 0 or self.scoring.dirty_bytes >= limits.dirty_bytes:
+        if room <= 0 or limits.are_reached(self.scoring):
             self._end_when_possible()
             return False
         records = self._backlog[0]
@@ -165,7 +165,7 @@ class OwnedPartition:
             self._backlog.popleft()
         self.next_offset = chunk[-1].offset + 1
         self.last_folded_ms = chunk[-1].timestamp
-        if len(chunk) >= room or self.scoring.dirty_bytes >= limits.dirty_bytes:
+        if len(chunk) >= room or limits.are_reached(self.scoring):
             self._end_when_possible()
         else:
             self._schedule()
@@ -238,6 +238,7 @@ class OwnedPartition:
         self.is_closed = True
         self._backlog.clear()
         self._unschedule()
+        self.scoring.close()
 
     def _position(self) -> int | None:
         """Return the consumer's position, None while records before it wait to be folded."""

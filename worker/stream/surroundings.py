@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from worker.stores.base import ContactStore
     from worker.stream.delivery import Delivery
     from worker.stream.fatal import Die
+    from worker.stream.ports import PartitionLike
     from worker.stream.store_access import StoreAccess
 
 _LEAST_ROUND_S = 0.100
@@ -39,6 +40,10 @@ class RoundLimits:
             settings.low_latency,
             settings.dlq_limit,
         )
+
+    def are_reached(self, scoring: PartitionLike) -> bool:
+        """Whether the open round of *scoring* would write too much, or memory is short."""
+        return scoring.is_short_of_memory or scoring.dirty_bytes >= self.dirty_bytes
 
     def seconds(self, busy_partitions: int, *, is_catching_up: bool) -> float:
         """Return how long a round stays open; a transaction each for many partitions needs longer rounds."""

@@ -40,6 +40,7 @@ _POLL_S = 1.0
 _PACE_S = 0.020
 """Least time between polls: a poll costs two thread hops and a fetch, about 1 ms of CPU, whatever it brings."""
 _FETCH_MAX_WAIT_MS = 100
+_PARTITION_FETCH_BYTES = 1 << 20
 _REBALANCE_TIMEOUT_MS = 30_000  # settling before a rebalance may take one session timeout
 _JOIN_SLACK_MS = 10_000
 _REQUEST_TIMEOUT_MS = 30_000
@@ -74,6 +75,8 @@ class WorkerThread(faust_private.BatchThread):
             isolation_level="read_committed",
             fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
             metadata_max_age_ms=_METADATA_MAX_AGE_MS,
+            fetch_max_bytes=settings.fetch_bytes,
+            max_partition_fetch_bytes=min(_PARTITION_FETCH_BYTES, settings.fetch_bytes),
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms * 3 // 10,
             rebalance_timeout_ms=rebalance_ms,

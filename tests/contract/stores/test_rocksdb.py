@@ -257,7 +257,7 @@ def test_damage_found_while_reading_asks_for_a_restart_that_restores(tmp_path: P
 
 def test_database_of_another_format_is_set_aside(tmp_path: Path) -> None:
     fill(tmp_path)
-    with closing(rocksdict.Rdict(str(tmp_path / "0"), Budgets().options())) as database:
+    with closing(rocksdict.Rdict(str(tmp_path / "0"), Budgets(96 << 20).options())) as database:
         database[layout.FORMAT] = b"2"
     with opened(tmp_path) as store:
         assert store.changelog_offset(0) is None

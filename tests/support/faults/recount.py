@@ -16,7 +16,7 @@ from worker.settings import Settings
 from worker.stream.app import scoring_pipeline
 
 _CHUNK = 500
-_CACHED = 1 << 30
+_CACHED = 1 << 40
 
 
 @dataclass
@@ -67,7 +67,7 @@ def lines_of(contacts: Mapping[bytes, Contact], model: Model, as_of_ms: int) -> 
 
 def _remembering(settings: Settings) -> Settings:
     """Return *settings* with room in memory for every contact, and without a clock."""
-    return replace(settings, cache_contacts=_CACHED, time="stream")
+    return replace(settings, cache_bytes=_CACHED, time="stream")
 
 
 def _nothing_stored(keys: Sequence[bytes]) -> list[bytes | None]:

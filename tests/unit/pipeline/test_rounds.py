@@ -20,7 +20,7 @@ from tests.support.small import (
     told,
 )  # fmt: skip
 from worker.errors import StateError
-from worker.pipeline import PARTITION_KEY, Partition, decode_partition_row, fence_of, fire_of
+from worker.pipeline import PARTITION_KEY, CacheBudget, Partition, decode_partition_row, fence_of, fire_of
 from worker.pipeline.round import DueChange
 
 MODEL = small_model(
@@ -149,7 +149,7 @@ def test_round_is_not_drained_before_the_one_before_it_is_settled() -> None:
 def test_contact_in_flight_is_not_read_back_stale() -> None:
     """Its store still has the value from before: reading it would lose the round under way."""
     stored = Stored()
-    partition = small_partition(MODEL, cache_contacts=0)
+    partition = small_partition(MODEL, budget=CacheBudget(0))
     partition.fold([record(0)], stored.get_many)
     closed = partition.drain()
     assert closed is not None
@@ -164,10 +164,14 @@ def test_contact_in_flight_is_not_read_back_stale() -> None:
 
 def test_contacts_beyond_the_limit_leave_memory_least_recently_written_first() -> None:
     stored = Stored()
-    partition = small_partition(MODEL, cache_contacts=2)
-    for offset, contact in enumerate("abac"):
+    budget = CacheBudget()
+    partition = small_partition(MODEL, budget=budget)
+    for offset, contact in enumerate("aba"):
         partition.fold([record(offset, contact=contact)], stored.get_many)
         stored.values |= drained(partition).puts
+    budget.limit = budget.used * 5 // 4  # room for two of three that are alike
+    partition.fold([record(3, contact="c")], stored.get_many)
+    stored.values |= drained(partition).puts
     assert partition.cached_contacts == 2
     asked = len(stored.asked)
     partition.fold([record(9, contact=name) for name in "acb"], stored.get_many)

@@ -42,7 +42,7 @@ def carried(old: Model, new: Model, *happened: Happened, latch: Latch | None = N
     contact.models[0] = state
     value = encode_contact(contact, [old], None)
     read_back = decode_contact(value, [new], [Matcher(new)], Lineage([old]))
-    assert read_back.carried == [0]
+    assert read_back.carried == (0,)
     found = read_back.models[0]
     assert found is not None
     return found

@@ -134,7 +134,7 @@ def test_points_of_a_rule_come_back_to_the_last_bit(value: float, awarded: float
 def test_points_that_no_rule_gave_come_back_to_the_last_bit(a: float, b: float, c: float) -> None:
     base = Fold()
     base.at_ms = START
-    base.extras[1] = Extras(a, b, c)
+    base.extras = {1: Extras(a, b, c)}
     state = ModelState()
     state.history.base = base
     back = state_of(again(contact_of(state))).history.base
@@ -149,11 +149,11 @@ def test_keys_of_once_rules_come_back_in_their_order_and_with_all_64_bits() -> N
     base.rule(1).keys = dict.fromkeys(keys)
     state = ModelState()
     state.history.base = base
-    state.history.late_ids = [2**64 - 1, 7]
+    state.history.late_ids = (2**64 - 1, 7)
     back = state_of(again(contact_of(state))).history
     assert back.base is not None
     assert list(back.base.rules[1].keys or ()) == keys
-    assert back.late_ids == [2**64 - 1, 7]
+    assert back.late_ids == (2**64 - 1, 7)
 
 
 @pytest.mark.parametrize(("index", "times"), [(2, [START - 9 * DAY, START, START]), (3, [20_454, 2]), (2, [])])

@@ -240,7 +240,7 @@ def test_erasure_forgets_late_ids_and_everything_else_when_it_is_the_newest() ->
     for one in alike(*DAYS):
         accept(one, FADING, "act", START, "late")
         one.erase(FADING, START + 10 * DAY)
-        assert (one.newest_ms, one.base, one.late_ids, one.ids) == (None, None, [], set())
+        assert (one.newest_ms, one.base, one.late_ids, one.ids) == (None, None, (), [])
         assert accept(one, FADING, "act", START, "late").in_order
 
 

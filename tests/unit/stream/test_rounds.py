@@ -59,6 +59,19 @@ def test_a_round_ends_when_it_would_write_too_much() -> None:
     _run(scenario)
 
 
+def test_a_round_ends_when_memory_is_short() -> None:
+    async def scenario() -> None:
+        desk = Desk(events=100_000, catching_up=100_000)
+        desk.scoring.memory_is_short = True
+        desk.poll(5_000)
+        desk.fold_all()
+        await _until(lambda: len(desk.delivery.rounds) == 1)
+        assert desk.delivery.rounds[0].events == 2_000, "what is folded in one go"
+        assert desk.one.can_fold, "the rest waits"
+
+    _run(scenario)
+
+
 def test_records_are_folded_while_a_round_is_under_way_and_wait_for_it_to_be_written() -> None:
     async def scenario() -> None:
         desk = Desk(events=10, catching_up=10)
