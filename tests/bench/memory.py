@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import os
 import tempfile
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
@@ -109,6 +110,7 @@ class _Feed:
         self._keys = [f"contact-{number:07}" for number in range(contacts)]
         self._random.shuffle(self._keys)
         self._partition = bytes(partition_of(key.encode(), partitions) for key in self._keys)
+        self._weights = array("d", accumulate((rank + 1) ** -_ZIPF for rank in range(contacts)))
         self._next = [0] * partitions
         self._partitions = partitions
 
@@ -117,9 +119,8 @@ class _Feed:
         count = len(self._keys)
         yield from (("each once", number) for number in range(count))
         yield from (("anybody", self._random.randrange(count)) for _ in range(count))
-        weights = list(accumulate((rank + 1) ** -_ZIPF for rank in range(count)))
         for _ in range(0, count, 100_000):
-            lot = self._random.choices(range(count), cum_weights=weights, k=min(count, 100_000))
+            lot = self._random.choices(range(count), cum_weights=self._weights, k=min(count, 100_000))
             yield from (("busy ones", number) for number in lot)
 
     def polls(self) -> Iterator[tuple[str, list[list[_Record]]]]:
@@ -194,7 +195,7 @@ async def _measure(settings: Settings, contacts: int) -> None:
 
 
 def _names_bytes(feed: _Feed) -> int:
-    return sum(map(_size_of_text, feed._keys)) + 8 * len(feed._keys) + len(feed._partition)
+    return sum(map(_size_of_text, feed._keys)) + 16 * len(feed._keys) + len(feed._partition)
 
 
 def _size_of_text(text: str) -> int:

@@ -140,7 +140,7 @@ class Settings:
     )
     cache_bytes: int = _scoring(
         kinds.between(kinds.SIZE, 0, 1 << 40),
-        "96MiB",
+        "80MiB",
         "Memory for decoded contacts, of all partitions of this process together; rounds end early where they need more.",
     )
     rocksdb_bytes: int = _scoring(

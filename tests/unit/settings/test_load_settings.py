@@ -50,7 +50,7 @@ def test_brokers_alone_are_enough() -> None:
     assert (settings.create_topics, settings.replication, settings.partitions) == (False, 3, 4)
     assert settings.instance_id == ""
     assert settings.session_timeout_ms == 10_000
-    assert settings.cache_bytes == 96 << 20
+    assert settings.cache_bytes == 80 << 20
     assert (settings.round_events, settings.round_events_catching_up, settings.round_bytes) == (
         2_000,
         20_000,
