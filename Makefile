@@ -21,7 +21,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-e
 PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3 python
 WORKS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help demo test test-pure test-unit test-property test-contract test-broker test-faults test-simulation test-compiled compiled soak histories check docs check-docs format laws fit-report coverage bench faults mutants \
+.PHONY: help demo test test-pure test-unit test-property test-contract test-broker test-faults test-simulation test-core test-compiled compiled soak histories check docs check-docs format laws fit-report coverage bench faults mutants \
 	build lock clean install
 
 help: ## List what can be made
@@ -32,9 +32,13 @@ demo: $(READY) ## Watch a real Kafka, a worker and simulated traffic for a minut
 
 # At once, on two cores too: most of what talks to a broker is waiting.
 test: $(READY) ## Run every tier of tests that a change must pass
-	@$(MAKE) --jobs=3 --output-sync=target test-broker test-faults test-pure
+	@$(MAKE) --jobs=3 --output-sync=target test-broker test-faults test-core
 
-test-pure: $(READY) ## Every tier that needs no broker
+test-core: # the laws with all their examples over the compiled form, which is quicker, and with fewer over the other
+	@$(MAKE) --jobs=1 test-unit test-contract test-simulation test-compiled
+	@HYPOTHESIS_PROFILE=brief $(MAKE) test-property
+
+test-pure: $(READY) ## Every tier that needs neither a broker nor a C compiler
 	@$(MAKE) --jobs=1 test-unit test-contract test-property test-simulation
 
 test-unit: $(READY) ## Unit tests and the examples in docstrings: memory only
@@ -117,6 +121,7 @@ compiled: $(COMPILED)/.made ## Compile the hot modules: the wheel, unpacked besi
 $(COMPILED)/.made: $(LOCKED) pyproject.toml hatch_build.py $(shell find worker -name '*.py' -o -name '*.yaml')
 	@echo "== compiling"
 	@rm -rf $(COMPILED) && mkdir -p $(COMPILED)
+	@command -v cc >/dev/null || $(PIP) install --require-hashes --only-binary :all: --requirement requirements-compile.txt
 	@COMPILE_LEADSCORE=1 $(PY) -m hatchling build --target wheel --directory $(COMPILED)/dist
 	@cd $(COMPILED) && $(CURDIR)/$(PY) -m zipfile --extract dist/*.whl . && rm -rf ./*.dist-info && ln -s ../../tests ../../schemas ../../pyproject.toml ../../README.md .
 	@touch $@

@@ -23,6 +23,9 @@ MAY_LEAVE_THINGS = ("bench", "broker", "faults")  # they share a broker between 
 # Shared runners are slow at times; a law that fails by the clock has said nothing about scores.
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile(
+    "brief", max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
     "ci", max_examples=500, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("nightly", max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
