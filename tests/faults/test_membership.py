@@ -269,7 +269,9 @@ async def _page(worker: WorkerProcess, path: str, within_s: float = 1.0) -> int:
 
 async def _hangs(brokers: str, tmp_path: Path, guarantee: str) -> dict[str, object]:
     async with counting_run(brokers, tmp_path, guarantee, session_ms=SESSION_MS) as run:
-        worker = BlockingWorker(tmp_path / "w", "w", run.environ())
+        worker = BlockingWorker(
+            tmp_path / "w", "w", run.environ(LEADSCORE_TRANSACTION_TIMEOUT="60s")
+        )  # longer than the loop stands
         run.workers.append(worker)
         await worker.wait_ready()
         assert await _page(worker, "/livez") == 200
