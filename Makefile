@@ -98,8 +98,8 @@ coverage: $(READY) ## Measure which branches the tests without a broker take
 	@$(PY) -m coverage run -m pytest worker tests/unit tests/property tests/contract
 	@$(PY) -m coverage combine --quiet && $(PY) -m coverage report
 
-bench: $(READY) ## Measure the worker beside a plain aiokafka loop, stock Faust and Kafka Streams in the same run (some minutes)
-	@$(PYTEST) --capture=no --timeout=0 tests/bench
+bench: $(COMPILED)/.made ## Measure the worker, compiled, beside a plain aiokafka loop, stock Faust and Kafka Streams in the same run (some minutes)
+	@cd $(COMPILED) && $(CURDIR)/$(PY) -m pytest --capture=no --timeout=0 -p no:cacheprovider tests/bench
 
 faults: $(READY) ## Kill, freeze and restart parts of a running system and recount (many minutes)
 	@$(PYTEST) --timeout=0 -m faults tests/broker tests/faults
