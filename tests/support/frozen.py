@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.support.slots import slot_names
 
-CACHED = frozenset({"_head", "_update_bytes", "dropped_keys", "fit", "ids"})
+CACHED = frozenset({"_head", "_update_bytes", "dropped_keys", "fit", "ids", "keyed"})
 """What an object knows only to be quick, or says once."""
 UNORDERED = frozenset({"attributes", "attribute_dates"})
 """Names of what has no order; that of other dictionaries counts, sums depend on it."""

@@ -203,6 +203,7 @@ def _pack_journal(model: Model, history: History, newest_ms: int) -> list[Any]:
             codes.append(code)
             if code & 2 and (code >> 2) - 1 not in once_a_contact:
                 keys.append(trace.matches[0][1] or 0)
+    history.keyed = len(keys)
     return [ids, pack(f"<{len(ages)}{width}", *ages), codes, pack(f"<{len(keys)}Q", *keys) if keys else None]
 
 
@@ -233,7 +234,8 @@ def _unpack_journal(matcher: Matcher, history: History, newest_ms: int, columns:
     instants = [newest_ms - age for age in unpack(f"<{n - 1}{'I' if len(ages) == 4 * (n - 1) else 'Q'}", ages)]
     instants.append(newest_ms)
     once_a_contact = matcher.model.once_a_contact
-    left = iter(unpack(f"<{len(keys) // 8}Q", keys) if keys else ())
+    history.keyed = len(keys) // 8 if keys else 0
+    left = iter(unpack(f"<{history.keyed}Q", keys) if keys else ())
     traces: list[Trace] = []
     for code in codes:
         if type(code) is not int:

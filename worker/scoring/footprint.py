@@ -17,6 +17,8 @@ _CONTACT = 350
 _STATE = 1_050
 _ENTRY = 110
 """Of the journal: instant, id, places."""
+_KEYED = 330
+"""More, of one with a once-key: what it matched is then seldom shared with other events."""
 _RULE = 360
 """That has given: sums, instants, once-keys; in the base and in the head."""
 _A_STORED_BYTE = 2
@@ -29,6 +31,6 @@ def memory_bytes(contact: Contact) -> int:
     for state in contact.models:
         size += _STATE
         if state is not None:
-            entries, rules = state.history.extent
-            size += _ENTRY * entries + _RULE * rules
+            entries, keyed, rules = state.history.extent
+            size += _ENTRY * entries + _KEYED * keyed + _RULE * rules
     return size

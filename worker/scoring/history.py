@@ -87,7 +87,7 @@ _TAKEN = Accepted(gained=False, is_late=False, in_order=True, overflowed=0)
 class History:
     """Base, journal and ids of one contact under one model. Empty until the first event is accepted."""
 
-    __slots__ = ("_head", "_update_bytes", "base", "event_ids", "ids", "instants", "late_ids", "traces")
+    __slots__ = ("_head", "_update_bytes", "base", "event_ids", "ids", "instants", "keyed", "late_ids", "traces")
 
     def __init__(self) -> None:
         self.base: Fold | None = None
@@ -95,6 +95,7 @@ class History:
         self.instants: list[int] = []
         self.event_ids: list[Id] = []
         self.traces: list[Trace] = []
+        self.keyed = 0  # events with a once-key, when it was last stored or read
         self.ids: list[Id] | set[Id] = self.event_ids  # to look an id up: the journal's own column while it is short
         self.late_ids: tuple[int, ...] = ()  # hashed, oldest first
         self._update_bytes = 0  # of attribute values in the journal, as compact JSON
@@ -112,11 +113,11 @@ class History:
         return list(map(Entry, self.instants, self.event_ids, self.traces))
 
     @property
-    def extent(self) -> tuple[int, int]:
-        """Events in the journal, and rules that have given something, in the base and again in the head."""
+    def extent(self) -> tuple[int, int, int]:
+        """Events in the journal, those of them with a once-key, and rules that have given something, in the base and again in the head."""
         base, head = self.base, self._head
         in_base = 0 if base is None else len(base.rules)
-        return len(self.instants), in_base + (in_base + 1 if head is None else len(head.rules))
+        return len(self.instants), self.keyed, in_base + (in_base + 1 if head is None else len(head.rules))
 
     @property
     def newest_ms(self) -> int | None:

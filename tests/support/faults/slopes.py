@@ -39,12 +39,17 @@ class Growth:
         self.samples.append(sample)
 
     def an_hour(self) -> dict[str, float]:
-        """Return by how much each grows an hour; nothing of fewer than three samples."""
-        if len(self.samples) < 3:
+        """
+        Return by how much each grows an hour in the second half; nothing of fewer than three samples.
+
+        In the first half caches and the journals of busy contacts fill.
+        """
+        samples = self.samples[len(self.samples) // 2 :]
+        if len(samples) < 3:
             return {}
-        at = [sample.at_s for sample in self.samples]
+        at = [sample.at_s for sample in samples]
         return {
-            f"{name}_an_hour": round(slope(at, [getattr(sample, name) for sample in self.samples]) * _AN_HOUR_S, 2)
+            f"{name}_an_hour": round(slope(at, [getattr(sample, name) for sample in samples]) * _AN_HOUR_S, 2)
             for name in ("rss_mb", "handles", "disk_mb")
         }
 
