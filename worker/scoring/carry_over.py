@@ -19,7 +19,7 @@ from worker.scoring.limits import Rolling
 from worker.scoring.matching import Given, Matcher, Trace
 from worker.scoring.model import Model
 from worker.scoring.reading import left
-from worker.scoring.state import Adjustment, Fold, RuleState
+from worker.scoring.state import Adjustment, Fold, RuleState, added
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -199,7 +199,7 @@ def _convert(before: Rule, after: Rule, state: RuleState, at_ms: int) -> None:
         for given_ms, points in (state.lots or {}).items():
             bucket_ms = after.decay.bucket(given_ms)
             lots[bucket_ms] = lots.get(bucket_ms, 0.0) + points
-        state.lots, state.value = lots, sum(lots.values(), 0.0)
+        state.lots, state.value = lots, added(lots.values())
         return
     state.value = left(before, state, at_ms)
     state.lots = None
@@ -220,7 +220,7 @@ def _fill_pool(model: Model, fold: Fold, group: int, at_ms: int) -> None:
     if extras is not None:
         points += extras.positive + extras.penalties + extras.deducted
         fold.extras = {index: one for index, one in fold.extras.items() if index != group}
-    points += sum(one.points for one in fold.adjustments if one.group == group and one.expires_ms > at_ms)
+    points += added(one.points for one in fold.adjustments if one.group == group and one.expires_ms > at_ms)
     fold.adjustments = tuple(one for one in fold.adjustments if one.group != group)
     drain = model.drains[group]
     if points and drain is not None:

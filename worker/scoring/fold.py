@@ -9,7 +9,7 @@ from worker.scoring.decay import Expire, Linear
 from worker.scoring.fit import fit_of
 from worker.scoring.inactivity import advance, reset_group
 from worker.scoring.once import KEYS_KEPT
-from worker.scoring.state import FEW_KEYS, Adjustment
+from worker.scoring.state import FEW_KEYS, Adjustment, added
 
 if TYPE_CHECKING:
     from worker.scoring.decay import Dated
@@ -188,7 +188,7 @@ def _add_lot(decay: Dated, state: RuleState, points: float, at_ms: int, given_ms
         if not is_newest:
             lots = state.lots = dict(sorted(lots.items()))
     decay.prune(lots, at_ms)
-    state.value = sum(lots.values(), 0.0)
+    state.value = added(lots.values())
 
 
 def _adjust(model: Model, fold: Fold, at_ms: int, given: Given) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.scoring.inactivity import next_step
 from worker.scoring.limits import Rolling
-from worker.scoring.state import FEW_KEYS, Adjustment, Extras, Fold, RuleState
+from worker.scoring.state import FEW_KEYS, Adjustment, Extras, Fold, RuleState, added
 from worker.scoring.trace_codec import pack_value, unpack_value
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _unpack_rule(model: Model, packed: list[Any], newest_ms: int) -> RuleState:
     if isinstance(value, list):
         pairs = zip(value[::2], value[1::2], strict=True)
         state.lots = {newest_ms - given: float(points) for given, points in pairs}
-        state.value = sum(state.lots.values(), 0.0)
+        state.value = added(state.lots.values())
     else:
         state.value = float(value)
     state.reference_ms = 0 if reference is None else newest_ms - reference

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from worker.scoring.model import NEVER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from worker.scoring.decay import Drain, Lots
     from worker.scoring.fit import Fit
@@ -33,6 +33,21 @@ _NO_EXTRAS: Mapping[int, Extras] = {}
 _NO_POOLS: Mapping[int, Pool] = {}
 _NO_ATTRIBUTES: Mapping[str, Any] = {}
 _NO_DATES: Mapping[str, int] = {}
+
+
+def added(values: Iterable[float]) -> float:
+    """
+    Return the sum of *values*, added one after the other.
+
+    From Python 3.12 on `sum` rounds otherwise than before; a score must not depend on which Python has calculated it.
+
+    >>> added([0.1, 0.2, 0.3])
+    0.6000000000000001
+    """
+    total = 0.0
+    for value in values:
+        total += value
+    return total
 
 
 class RuleState:
@@ -74,7 +89,7 @@ class RuleState:
         else:
             for given_ms in self.lots:
                 self.lots[given_ms] = scaled(self.lots[given_ms], factor)
-            self.value = sum(self.lots.values(), 0.0)
+            self.value = added(self.lots.values())
 
 
 class Extras:
