@@ -21,6 +21,7 @@ from worker.stores import rocksdb_layout as layout
 from worker.stores.base import Due, DueChange, DueOf
 from worker.stores.checks import check_expected, not_open
 from worker.stores.directory_lock import DirectoryLock, keep_to_ourselves
+from worker.stores.left_behind import LeftBehind
 from worker.stores.quarantine import Quarantine
 from worker.stores.rocksdb_database import Database, Scan
 from worker.stores.rocksdb_errors import disk_error, first_line, is_damage
@@ -53,6 +54,7 @@ class RocksDbStore:
         self._purge_after_ms = purge_after_ms
         self._app_id = app_id.encode()
         self._lock = DirectoryLock(directory, app_id)
+        self._left_behind = LeftBehind(directory)
         self._budgets = Budgets(memory_bytes)
         self._partitions: dict[int, Database] = {}
 
@@ -203,7 +205,7 @@ class RocksDbStore:
         return sum(rows.property_int_value(name) or 0 for name in _SIZES)
 
     def tidy(self, partition: int) -> None:
-        """Go on with the purge of what was deleted or replaced, and remove what was set aside long ago; see ContactStore."""
+        """Go on with the purge of what was deleted or replaced, and remove what nobody works on any more; see ContactStore."""
         opened = self._opened(partition)
         if opened.load is None:
             try:
@@ -211,7 +213,7 @@ class RocksDbStore:
                 opened.purge.go_on(opened.due_floor_ms, sweeping)
             except Exception as exc:  # rocksdict raises nothing narrower
                 raise self._failure(partition, exc) from exc
-        Quarantine(self._directory, partition).remove_old()
+        self._left_behind.remove_old(self._partitions)
 
     def drop(self, partition: int) -> None:
         """Forget everything of *partition*, open or not: its files and what was set aside of it."""

@@ -18,6 +18,7 @@ from tests.support.small_disk import fill_up, make_read_only, small_disk
 from worker.clock import now_ms
 from worker.errors import ConfigError, DependencyError, RestartRequired
 from worker.stores import ContactStore, Due, DueChange
+from worker.stores import left_behind as left_behind_module
 from worker.stores import quarantine as quarantine_module
 from worker.stores.rocksdb import RocksDbStore
 
@@ -215,8 +216,30 @@ def test_copy_that_was_set_aside_is_removed_after_a_week(tmp_path: Path, monkeyp
         assert (state / "0.corrupt-1").is_dir()
         later = now_ms() + quarantine_module.KEPT_MS + 60_000
         monkeypatch.setattr(quarantine_module, "now_ms", lambda: later)
+        monkeypatch.setattr(left_behind_module, "now_ms", lambda: later)
         store.tidy(0)
         assert not (state / "0.corrupt-1").exists()
+
+
+def test_what_a_partition_left_on_a_disk_goes_after_a_week_and_that_of_an_open_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another worker has the partition now, and erases contacts of which this disk never hears."""
+    state = tmp_path / "state"
+    with opened(state) as store:
+        _write(store, 0)
+        store.open(1)
+        store.close(1)
+        store.tidy(0)
+        assert (state / "1").is_dir()
+        later = now_ms() + quarantine_module.KEPT_MS + 60_000
+        monkeypatch.setattr(left_behind_module, "now_ms", lambda: later)
+        with caplog.at_level(logging.INFO):
+            store.tidy(0)
+        assert not (state / "1").exists()
+        assert _stands_at(store) == 0
+    (line,) = [record for record in caplog.records if record.getMessage() == "store_left_removed"]
+    assert line.__dict__["fields"]["partition"] == 1
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o770, 0o707, 0o711])
