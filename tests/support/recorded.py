@@ -12,7 +12,7 @@ from worker.lines import read_lines
 VARIABLE = "LEADSCORE_TEST_DATA"
 NAME = "bpi2012.jsonl.gz"
 EVENTS = 262_200
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]  # the tests may be seen through a link, from where the worker is compiled
 LOANS = ROOT / "tests" / "models" / "bpi-loans.yaml"
 """The scoring model that was written for it."""
 
