@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from worker.contracts.event import Event
     from worker.scoring.model import Model, Rule
 
-_SHARED_TRACES = 65_536
+_SHARED_TRACES = 4_096
+"""A partition and model keep so many, of some 400 bytes: those that come again are of few campaigns and forms."""
 _STRANGE_TYPES = 1_024
 
 _RESERVED_STARTS = ("sales.", "contact.", "score.")
